@@ -110,7 +110,10 @@ def _stream(password: str, salt: bytes, operations: int, memory: int, path: Path
     """Return the bytes that encrypt the key; as libsodium's `pickparams` chooses the parameters of scrypt."""
     operations = max(operations, 32_768)
     if memory > _MOST_MEMORY or operations > _MOST_MEMORY:
-        raise UsageError(f"{path}: its decryption needs more than 1 GB", "make a key with minisign's own limits")
+        raise UsageError(
+            f"{path}: the decryption of this key needs more than 1 GB of memory",
+            "make a key with minisign's own limits",
+        )
     if operations < memory // 32:
         cost, parallel = _cost(operations // (_BLOCK * 4)), 1
     else:
@@ -165,7 +168,7 @@ def verify(data: bytes, signature: Signature, key: PublicKey, name: str) -> str:
         other = PublicKey(signature.id, b"").name
         raise DifferenceError(
             f"{name}: was signed with the key {other}, not {key.name}",
-            "do not use it, or give the public key of its maker",
+            "do not use the bundle; if its maker has another key, give that public key",
         )
     public = Ed25519PublicKey.from_public_bytes(key.key)
     try:
@@ -173,8 +176,8 @@ def verify(data: bytes, signature: Signature, key: PublicKey, name: str) -> str:
         public.verify(signature.comment_signature, signature.signature + signature.comment.encode("utf-8"))
     except InvalidSignature:
         raise DifferenceError(
-            f"{name}: the signature does not fit: the bundle or the signature was changed",
-            "do not use it: get both again from their maker",
+            f"{name}: the signature does not match: the bundle or the signature was changed",
+            "do not use the bundle: get the bundle and its signature again from the maker",
         ) from None
     return signature.comment
 

@@ -105,11 +105,11 @@ def _outputs(bundle: Bundle, opener: Opener | None) -> Iterator[_Output]:
 def _place(folder: Path, *, force: bool) -> Path:
     """Return the folder's full path; raises UsageError where nothing may be written there."""
     if folder.is_symlink():
-        raise UsageError(f"{folder} is a link", "give the folder itself, or one that does not exist yet")
+        raise UsageError(f"{folder} is a link", "give the folder itself, or a folder that does not exist yet")
     try:
         place = folder.resolve()
         if place == Path.cwd() or place in Path.cwd().parents:
-            raise UsageError(f"{folder} is the folder you are in", "choose one that does not exist yet")
+            raise UsageError(f"{folder} is the current folder", "choose a folder that does not exist yet")
         occupied = place.exists() and (not place.is_dir() or any(place.iterdir()))
     except (OSError, ValueError, RuntimeError) as error:
         raise FileError(f"{folder}: cannot be read: {error}", "choose another folder") from None
@@ -133,7 +133,7 @@ def _moved_in(scratch: Path, place: Path, folder: Path) -> Path | None:
                 kept.rename(place)
             raise
     except OSError as error:
-        hint = "close programs that have files of it open, check its permissions, or choose another folder"
+        hint = "close programs that have files of this folder open, check its permissions, or choose another folder"
         raise FileError(f"{folder}: cannot be renamed to its final name: {error.strerror}", hint) from None
     return kept
 

@@ -49,5 +49,5 @@ def _taken(files: Sequence[Path], host: str) -> Rendered:
     if taken is None:
         raise UsageError(f"{config}: no spec can be made of this file", hint)
     found = ", ".join(f"{number} {fate}" for fate, number in counts(taken.lines).items())
-    note = f"the spec is that of `nlbgen init --from {config}` ({len(taken.lines)} statements: {found})"
+    note = f"the spec is the one that `nlbgen init --from {config}` writes ({len(taken.lines)} statements: {found})"
     return Rendered(taken.spec, note)

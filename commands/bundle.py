@@ -284,7 +284,7 @@ def _changes(found: "Comparison") -> "Iterator[Block]":
 def _extract(
     bundle: Path, folder: Path, identity: Path | None, expect: str | None, force: bool, **signed: "Unpack[_Signed]"
 ) -> None:
-    """Check the bundle FILE, then write all its files below DIR, or none after a failure."""
+    """Check the bundle FILE, then write its files below DIR. After a failure, DIR has none of the files."""
     from ..bundle.checking import opened
     from ..bundle.unpacking import extract
 

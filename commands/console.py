@@ -65,16 +65,17 @@ class FilePath(click.Path):
             return STDOUT
         if str(value) == "-":
             self.fail(
-                "this option does not support - (standard input or output): give a file name (./- if it is -)",
+                "this option does not support - (standard input or output): give a file name (for a file with the "
+                "name -, write ./-)",
                 param,
                 ctx,
             )
         path = Path(value)
         with contextlib.suppress(OSError):  # reported with a hint by the code that uses the file
             if not self.file_okay and path.is_file():
-                self.fail(f"{path} is a file, and this option needs a folder: give the path of a folder", param, ctx)
+                self.fail(f"{path} is a file, but this option needs a folder: give the path of a folder", param, ctx)
             if not self.dir_okay and path.is_dir():
-                self.fail(f"{path} is a folder, and this option needs a file: add the name of the file", param, ctx)
+                self.fail(f"{path} is a folder, but this option needs a file: add the name of the file", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -38,7 +38,7 @@ class Check(NamedTuple):
 @click.command(short_help="Show which programs, packages and secrets are missing.")
 @console.ONE_SPEC
 def command(file: Path) -> None:
-    """Check which programs and Python packages that nlbgen needs are missing, and show how to install them.
+    """Show the missing programs and Python packages, and how to install them.
 
     With a spec, also check its secrets and its devices. Exits with 1 if anything is missing. Nothing is changed.
     """

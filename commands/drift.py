@@ -118,11 +118,12 @@ def _places(given: _Given, subjects: tuple[str, ...]) -> "Sequence[Place]":
     hosts = tuple(dict.fromkeys(given["hosts"]))
     if not hosts:
         if given["sudo"]:
-            raise UsageError("--sudo needs --ssh", "omit --sudo: this machine is read without other commands")
+            raise UsageError("--sudo needs --ssh", "remove --sudo: it has an effect only with --ssh")
         return HERE
     if not set(HOSTED) & set(subjects):
         raise UsageError(
-            f"--ssh is for {one_of(HOSTED)}, and neither is compared", "omit --ssh, or name one of them as a SUBJECT"
+            f"--ssh is for {one_of(HOSTED)}, but neither of them is compared",
+            "remove --ssh, or give one of them as a SUBJECT",
         )
     return [Remote(SshShell(host, sudo=given["sudo"])) for host in hosts]
 

@@ -60,7 +60,7 @@ def _ansible(specs: tuple[Path, ...], output: Path, vendor: str | None, balancer
     changed = sum(new for _path, new in written)
     console.info(f"{changed} of {len(made)} files written below {folder}; start with {folder / 'README.md'}")
     for left in artifacts.leftovers(made, folder, "files"):
-        console.info(f"{left}: an earlier export wrote this file; it is no longer used, remove it")
+        console.info(f"{left}: an earlier export wrote this file, but it is no longer used: remove it")
 
 
 def _verdicts(specs: Sequence["Spec"], vendor: str) -> list[str]:

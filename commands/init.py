@@ -92,16 +92,20 @@ def command(
     if not force and output is not console.STDOUT and read_bytes(output) is not None:
         raise UsageError(f"{output} exists", "choose another name with -o, or replace it with --force")
     if style == "json" and output is console.STDOUT:
-        raise UsageError("--format json: with -o -, standard output has the spec", "write the spec to a file: -o FILE")
+        raise UsageError(
+            "--format json and -o - cannot be combined: both use standard output", "write the spec to a file: -o FILE"
+        )
     ask = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     taken = take_over(source, given, answerer(given, {}, ask=ask), output) if source is not None else None
     if taken is None:
         if style == "json":
             hint = "remove it, or give the load balancer's configuration with --from"
-            raise UsageError("--format json: there is no list of statements", hint)
+            raise UsageError(
+                "--format json: there is no load balancer's configuration whose statements could be listed", hint
+            )
         if given["frontend"] is not None:
             hint = "remove it, or give the load balancer's configuration with --from"
-            raise UsageError("--frontend: there is no configuration with a frontend", hint)
+            raise UsageError("--frontend: there is no load balancer's configuration with a frontend", hint)
         content, spec = starter(_answers(given, _read_facts(source, output), ask=ask), str(output))
     else:
         content, spec = taken.content, taken.spec

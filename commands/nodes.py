@@ -45,16 +45,18 @@ for _command in running.COMMANDS:
 @click.option(
     "--generate",
     is_flag=True,
-    help="Write a new machineKey into CONFIG (default: the first node's file, or that of keys.from), if it has no "
-    "usable one (missing, AutoGenerate, too short).",
+    help=(
+        "Write a new machineKey into CONFIG, if CONFIG has no usable one (missing, AutoGenerate, too short). CONFIG "
+        "is by default the first node's file, or the file of keys.from."
+    ),
 )
 @click.option("-y", "--yes", is_flag=True, help="With --generate: do not ask for confirmation.")
 @_CONFIGS
 def _keys(file: Path, style: str, generate: bool, yes: bool, configs: tuple[Path, ...]) -> None:
     """List the keys of the spec's nodes, or of the CONFIG files, with fingerprint and location but without value.
 
-    With --generate, write a new machineKey into CONFIG, unless it has a usable one. Without CONFIG, the file is the
-    first node's, or that of keys.from in the spec.
+    With --generate, write a new machineKey into CONFIG, unless it has a usable one. The default for CONFIG is the first
+    node's file, or the file of keys.from in the spec.
     """
     if generate:
         _generate(file, configs, style, agreed=yes)
@@ -83,7 +85,10 @@ def _generate(file: Path, configs: tuple[Path, ...], style: str, *, agreed: bool
 
     console.on_refusal("no key was generated")
     if len(configs) > 1:
-        raise UsageError("--generate takes one CONFIG", "name the first node's file; `nodes apply` copies its keys")
+        raise UsageError(
+            "--generate takes one CONFIG",
+            "give the first node's file; `nodes apply` copies its keys to the other nodes",
+        )
     planned = generating.of_file(configs[0]) if configs else generating.of_spec(load(file))
     console.show_proposal(planned.plan, question=bool(planned.files) and not agreed)
     if planned.files:
@@ -91,7 +96,7 @@ def _generate(file: Path, configs: tuple[Path, ...], style: str, *, agreed: bool
     written = change(planned.files, planned.config.documents, datetime.now().astimezone())
     _report(written, planned.plan, style)
     if not written:
-        console.info(f"{planned.config.path}: its machineKey has fixed keys already; nothing was generated")
+        console.info(f"{planned.config.path}: its machineKey already has fixed keys; nothing was generated")
     else:
         console.info(
             "next: copy the file to its node and restart the site there (users sign in once more); "
@@ -141,8 +146,8 @@ def _plan(file: Path, style: str) -> None:
     planned = _planned(file, for_review=True)
     if planned.missing is not None:
         console.info(
-            f"{planned.missing.message}\n    the plan shows a placeholder, lists each setting with it as a change, and "
-            "has no digest; `nlbgen nodes apply` needs the secret"
+            f"{planned.missing.message}\n    the plan shows a placeholder in place of the secret, lists each "
+            "setting with the secret as a change, and has no digest; `nlbgen nodes apply` needs the secret"
         )
     if style == "json":
         console.show(planned.plan.data())
@@ -232,7 +237,7 @@ def _collect(file: Path, output: Path, new_key: Path | None) -> None:
         console.info(f"wrote {new_key} (the key of one run: delete it after the audit)")
     for path, new in artifacts.write([made], output):
         console.info(f"{'wrote' if new else 'unchanged'} {path}")
-    console.info("next: run it on every node with the same key, then `nlbgen nodes audit FILE.json...`")
+    console.info("next: run the script on every node with the same key, then run `nlbgen nodes audit FILE.json...`")
 
 
 def _compared(result: "Audit") -> "Iterator[Block]":

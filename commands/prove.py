@@ -73,13 +73,15 @@ REVIVE_SECONDS = 15.0
     "maps",
     multiple=True,
     metavar="LIVE=FOLDER",
-    help="With --config: FOLDER has the files of the folder LIVE of the live machine; repeatable.",
+    help="With --config: read the files of the live machine's folder LIVE from FOLDER; repeatable.",
 )
 @click.option(
     "--beside",
     is_flag=True,
-    help="With --config: also run what nlbgen renders (for -s, or the spec that `init --from` makes of FILE), and show "
-    "both side by side.",
+    help=(
+        "With --config: also run nlbgen's own configuration (for the spec of -s, or for the spec that `init --from` "
+        "makes of FILE), and show both results side by side."
+    ),
 )
 @click.option("--keep", is_flag=True, help="Keep the lab running after the scenarios, until Ctrl-C.")
 @click.option("--quick", is_flag=True, help="Run five scenarios under a shorter load, in less than 90 seconds.")

@@ -45,7 +45,7 @@ def _vendors(context: click.Context, _parameter: click.Parameter, incomplete: st
     "--against",
     type=console.FilePath(dir_okay=False),
     metavar="FILE",
-    help="Show what changes in behaviour if FILE, which runs today, is replaced. Write nothing.",
+    help="Show how the behaviour changes if nlbgen's configuration replaces FILE, which runs today. Write nothing.",
 )
 @click.option(
     "--format",
@@ -235,7 +235,7 @@ def _write(outputs: "Iterable[Output]", verdicts: dict[str, str], folder: Path, 
             console.info(f"{'wrote' if new else 'unchanged'} {path}{verdict}")
     for made in outputs if listed else ():
         for path in artifacts.leftovers(made.artifacts, folder, made.vendor):
-            console.info(f"not used {path} (an earlier run wrote it; remove it, or it may be installed by mistake)")
+            console.info(f"not used {path} (an earlier run wrote it; remove it, or someone may install it by mistake)")
 
 
 def _print_runbook(files: "Iterable[Artifact]") -> None:

@@ -38,7 +38,7 @@ _JOURNAL: Final = Path("outputs/roll.json")
     default="300s",
     show_default=True,
     metavar="DURATION",
-    help="The longest wait until a drained node has no sessions; after it, the node is set to down.",
+    help="The longest wait until a drained node has no sessions; then the node is set to down.",
 )
 @click.option(
     "--for",

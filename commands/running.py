@@ -181,7 +181,7 @@ def _paths(given: Given) -> "Paths | None":
 @REACH
 @click.option("--watch", is_flag=True, help="Repeat every 2 seconds, until Ctrl-C.")
 def status(file: Path, style: str, watch: bool, **given: "Unpack[Given]") -> None:
-    """Show each node at each load balancer: its state in the spec and as it is, checks, sessions, and since when.
+    """Show each node at each load balancer: state in the spec, current state, checks, sessions, last change.
 
     Exit with 1 if a node has another state than in the spec, or if its checks fail.
     """

@@ -45,7 +45,10 @@ class Taken(NamedTuple):
         console.info(f"{len(self.lines)} statements: {found}")
         for note in self.notes:
             console.info(note)
-        console.info(f"not in the configuration: {all_of(self.missing)}; farm.yaml has your answers or defaults")
+        console.info(
+            f"the configuration does not contain {all_of(self.missing)}: farm.yaml has your answers or default values "
+            "instead"
+        )
 
     def _data(self) -> dict[str, object]:
         """The lines for programs. Keys are only added, never renamed or removed."""
@@ -142,7 +145,7 @@ def _no_member(draft: "Draft", path: Path) -> UsageError:
     found = [one for one in draft.account.lines() if one.location in locations][:_MOST_REASONS]
     reasons = "".join(f"\n    {legible(f'{one.location}: {one.detail}')}" for one in found)
     what = f"{path}: no {draft.members.called} has the address of a node{reasons}"
-    return UsageError(what, "add --node NAME=ADDRESS for each")
+    return UsageError(what, "add --node NAME=ADDRESS for each node")
 
 
 def _given(draft: "Draft", path: Path, given: Mapping[str, Any], answer: Answer) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Plan:
             raise UsageError(f"{digest} is not a digest", f"a plan shows its digest: {DIGEST_SHOWN} hex digits or more")
         if not self.digest.startswith(wanted):
             raise DifferenceError(
-                f"the plan has the digest {self.digest[:DIGEST_SHOWN]} now, not {wanted[:DIGEST_SHOWN]}",
+                f"the plan now has the digest {self.digest[:DIGEST_SHOWN]}, not {wanted[:DIGEST_SHOWN]}",
                 "something changed since that plan was made: review the new plan, then apply it",
             )
 

@@ -18,7 +18,7 @@ def ask(path: Path, command: str, title: str) -> str:
     """Return the answer of the program; raises UnreachedError with `title` as its name."""
     family: int | None = getattr(socket, "AF_UNIX", None)
     if family is None:
-        raise UnreachedError(f"{title} has a Unix socket, and this system has none", "use --ssh")
+        raise UnreachedError(f"{title} uses a Unix socket, but this system has no Unix sockets", "use --ssh")
     activity.note(f"{title}, {path}: {command}")
     try:
         with socket.socket(family) as client:

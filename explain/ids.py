@@ -47,7 +47,7 @@ def explained(what: str) -> Explanation:
     near = nearest(what, [*ids(), *reference.key_paths()])
     meant = f" (did you mean {near}?)" if near else ""
     raise UsageError(
-        f"{what} is no id, exit code or key that nlbgen knows{meant}",
+        f"{what} is not an id, exit code or key of nlbgen{meant}",
         "messages show ids in brackets; for a line of a rendered file, write FILE:LINE",
     )
 

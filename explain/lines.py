@@ -36,7 +36,7 @@ def explained(what: str) -> Explanation:
     """The explanation of `FILE:LINE`; raises FileError, and UsageError for a file that nlbgen did not render."""
     found = _PLACE.match(what)
     if found is None:
-        raise UsageError(f"{what} names no line", "write FILE:LINE")
+        raise UsageError(f"{what} is not a line of a file", "write FILE:LINE")
     path, number = Path(found[1]), int(found[2])
     lines = _lines(path)
     if not 1 <= number <= len(lines):
@@ -61,7 +61,8 @@ def _lines(path: Path) -> list[str]:
     text = content[:_LARGEST].decode("utf-8", "replace")
     if not _MADE.search(text):
         raise UsageError(
-            f"{path}: nlbgen did not render this file, or not with comments", f"for another one, run nlbgen lint {path}"
+            f"{path}: nlbgen did not render this file, or rendered it without comments",
+            f"for another configuration, run nlbgen lint {path}",
         )
     return text.removesuffix("\n").split("\n")
 

@@ -261,7 +261,7 @@ def _hint(generator: Generator, feature: Feature, version: Version, why: No) -> 
     others = [other.title for other in all_generators() if other is not generator and _has(other, feature)]
     if others:
         options.append(f"use {one_of(others)}")
-    return "; or ".join(options) or "leave it out of the spec"
+    return "; or ".join(options) or "remove it from the spec"
 
 
 def _has(generator: Generator, feature: Feature) -> bool:
@@ -275,7 +275,9 @@ def _version_refusals(generator: Generator, spec: Spec, version: Version) -> Ite
     known = f"{oldest} to {newest}"
     if version < oldest:
         message = f"{generator.called(version)} is too old: supported versions are {known}"
-        yield spec.problem(path, message, f'upgrade, or write "{oldest}" or later', id=problem_id)
+        yield spec.problem(
+            path, message, f'upgrade to a supported version, and write "{oldest}" or later in the spec', id=problem_id
+        )
     elif version.parts[:2] > newest.parts[:2] and problem_id not in spec.farm.accepted:
         message = f"{generator.called(version)} is not supported: supported versions are {known}"
         hint = f'write "{newest}"; or accept a configuration for {newest} (`accept: [{problem_id}]`)'

@@ -108,7 +108,7 @@ class Fleet:
             return self.output
         name = spec.farm.farm
         if name.lower() in self._seen:
-            message = f"{self._seen[name.lower()]} has the same farm name {name}: both would write the same files"
+            message = f"{self._seen[name.lower()]} already has the farm name {name}: both would write the same files"
             raise SpecError([spec.problem(("farm",), message, "give each farm its own name", id="farm-names")])
         self._seen[name.lower()] = spec.name
         return self.output / name

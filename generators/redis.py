@@ -117,13 +117,14 @@ def role_refusals(spec: Spec, vendor: str, product: str) -> Iterator[Problem]:
     if problem_id in spec.farm.accepted:
         return
     message = (
-        f"the health check of {product} asks each Redis server for its role, and no Sentinel for its vote: "
+        f"the health check of {product} only asks each Redis server for its role, and does not ask the Sentinels: "
         f"{WITHOUT_VOTES}"
     )
     hint = (
-        "use HAProxy for the front (write its section into the spec, and its address as `stores.redis.front_host`); or "
-        f"accept this (`accept: [{problem_id}]`); or, if another balancer forwards the connections to the master, "
-        f"write `accept: [{vendor}-redis-front]`: then this one has no front"
+        "use HAProxy for the Redis frontend (write its section into the spec, and its address as "
+        f"`stores.redis.front_host`); or accept this (`accept: [{problem_id}]`); or, if another balancer forwards "
+        f"the connections to the master, write `accept: [{vendor}-redis-front]`: this balancer then has no "
+        "Redis frontend"
     )
     yield spec.problem(("stores", "redis", "sentinel"), message, hint, id=problem_id)
 
@@ -131,20 +132,22 @@ def role_refusals(spec: Spec, vendor: str, product: str) -> Iterator[Problem]:
 def _without_users(spec: Spec, vendor: str, product: str) -> Problem:
     """The problem of a check without a password, with a Redis that has no users."""
     message = (
-        f"the health check of {product} logs in as a user without a password, because it cannot keep one, and Redis "
-        "for Windows has no users"
+        f"the health check of {product} logs in as a user without a password, because it cannot store a password, "
+        "but Redis for Windows has no users"
     )
     hint = (
-        "use HAProxy for the front (write its section into the spec, and its address as `stores.redis.front_host`); or "
-        "install Redis 6.0 or later on Linux hosts, and write its version; or, if another balancer forwards the "
-        f"connections to the master, write `accept: [{vendor}-redis-front]`: then this one has no front"
+        "use HAProxy for the Redis frontend (write its section into the spec, and its address as "
+        "`stores.redis.front_host`); or install Redis 6.0 or later on Linux hosts, and write its version; or, if "
+        f"another balancer forwards the connections to the master, write `accept: [{vendor}-redis-front]`: this "
+        "balancer then has no Redis frontend"
     )
     return spec.problem(("stores", "redis", "sentinel", "version"), message, hint, id=f"{vendor}-redis-users")
 
 
 WITHOUT_VOTES: Final = (
-    "an old master that returns or resumes gets connections until the Sentinels demote it (measured with such a check: "
-    "19 of 40 new connections), and nodes that are connected to a master that is cut off from the Sentinels stay there"
+    "an old master that recovers gets connections until the Sentinels demote it (measured with such a check: 19 "
+    "of 40 new connections). If a master is cut off from the Sentinels, nodes that are connected to it stay "
+    "connected"
 )
 """The effect of a front whose check asks only for the role."""
 

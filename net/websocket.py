@@ -48,7 +48,7 @@ class WebSocket:
         except TimeoutError:
             raise ResponseError(f"no message within {seconds:g} s") from None
         except OSError:
-            raise ResponseError("the WebSocket was open, and the connection then broke") from None
+            raise ResponseError("the WebSocket was opened, but then the connection was lost") from None
 
     async def close(self) -> None:
         """Send a close frame, so that the server does not wait for a connection that is gone."""

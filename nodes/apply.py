@@ -121,12 +121,14 @@ def _require_own(document: ConfigFile) -> None:
     except OSError as error:
         raise _unreadable(document, error) from None
     if not stat.S_ISREG(state.st_mode):
-        raise NodeError(f"{document.path}: is not a regular file; nothing was changed", "name the node's config file")
+        raise NodeError(
+            f"{document.path}: is not a regular file; nothing was changed", "give the path of the node's config file"
+        )
     if state.st_nlink > 1:
         raise NodeError(
-            f"{document.path}: is one of {state.st_nlink} hard links to the same file: nlbgen replaces the file, so "
-            "the other links would keep the old content; nothing was changed",
-            "replace the link by a copy of the file, or name a copy as `config`",
+            f"{document.path}: is one of {state.st_nlink} hard links to the same file. nlbgen writes a new file, "
+            "so the other links would keep the old content; nothing was changed",
+            "replace the link by a copy of the file, or write the path of a copy as `config`",
         )
 
 
@@ -188,7 +190,7 @@ def _check_unchanged(document: ConfigFile) -> None:
 def _unreadable(document: ConfigFile, error: OSError) -> NodeError:
     return NodeError(
         f"{document.path}: cannot be read again: {error.strerror}; nothing was changed",
-        "copy the node's config file there, then run `nlbgen nodes plan`",
+        "copy the node's config file to this path, then run `nlbgen nodes plan`",
     )
 
 
@@ -216,7 +218,7 @@ def _undo(staged: Sequence[_Staged]) -> None:
     if failed:
         raise NodeError(
             f"not every file was written, and the rollback failed for: {', '.join(failed)}",
-            "compare each file with its backup, and copy the backup over the file by hand",
+            "compare each file with its backup; if they differ, copy the backup over the file by hand",
         )
 
 

@@ -35,8 +35,9 @@ def require_same_key(configs: Mapping[str, Config]) -> None:
     if nodes and len(nodes) < len(found):
         raw = ", ".join(name for name, node in found.items() if node is None)
         raise NodeError(
-            f"{raw}: is a file with secrets, and other nodes are files of `nlbgen nodes collect` with pseudonyms",
-            "collect all nodes with the same key, or copy the files of all nodes",
+            f"{raw}: is a node's own file with secrets, but the files of other nodes come from `nlbgen nodes "
+            "collect` and have pseudonyms",
+            "collect all nodes with the same key, or copy the nodes' own files for all nodes",
         )
     if len({node.check for node in nodes.values()}) > 1:
         shown = ", ".join(f"{name} ({node.check})" for name, node in nodes.items())
@@ -50,8 +51,9 @@ def require_secrets(config: Config) -> None:
     """Raise NodeError for a collected node, whose secrets are pseudonyms."""
     if config.collected is not None:
         raise NodeError(
-            f"{config.collected.path}: is a file of `nlbgen nodes collect`: it has pseudonyms in place of secrets",
-            "only `nlbgen nodes audit` and `nlbgen check` read it; copy the node's own file for this command",
+            f"{config.collected.path}: comes from `nlbgen nodes collect`: it has pseudonyms in place of secrets",
+            "copy the node's own file for this command: only `nlbgen nodes audit` and `nlbgen check` read "
+            "collected files",
         )
 
 
@@ -59,8 +61,8 @@ def notes(configs: Mapping[str, Config]) -> Iterator[str]:
     """Notes on what the collected files show in another way than files with secrets, or do not show."""
     if any(config.collected is not None for config in configs.values()):
         yield (
-            "fingerprints of collected nodes are those of pseudonyms: equal ones mean equal secrets, and they are not "
-            "those of `nlbgen nodes keys`"
+            "the fingerprints of collected nodes are fingerprints of pseudonyms. Equal fingerprints mean equal "
+            "secrets, but `nlbgen nodes keys` shows other fingerprints for the same secrets"
         )
     for name, config in configs.items():
         if config.collected is not None:
@@ -69,9 +71,15 @@ def notes(configs: Mapping[str, Config]) -> Iterator[str]:
 
 def _notes(name: str, config: Config, facts: Facts) -> Iterator[str]:
     if facts.clock_offset is None:
-        yield f"{name}: the offset of its clock is not known: check it with `w32tm /query /status`"
+        yield (
+            f"{name}: the script could not read the offset of the clock: check it on the node with `w32tm /query "
+            "/status`"
+        )
     if facts.features.get(_WEBSOCKETS) is None:
-        yield f"{name}: the script could not read the features of Windows: check that WebSockets are installed"
+        yield (
+            f"{name}: the script could not read the features of Windows: check on the node that WebSockets are "
+            "installed"
+        )
     one, found = _signing(config)
     if one is None or found is None:
         return
@@ -79,8 +87,8 @@ def _notes(name: str, config: Config, facts: Facts) -> Iterator[str]:
         yield f"{name}: Identity's signing certificate {found.thumbprint} expires at {found.ends:%Y-%m-%d}"
     if found.has_key and found.readable.get(_identity_pool(facts)) is None:
         yield (
-            f"{name}: check that the app pool of Identity can read the key of the certificate {found.thumbprint}: the "
-            "script could not decide it"
+            f"{name}: the script could not find out whether the app pool of Identity can read the private key of "
+            f"the certificate {found.thumbprint}: check it on the node"
         )
 
 
@@ -115,12 +123,14 @@ def findings(config: Config) -> Iterator[FileFinding]:
         return
     facts, place = config.collected.facts, Location(str(config.collected.path), 1, 1)
     if facts.clock_offset is not None and abs(facts.clock_offset) > _OFFSET:
-        message = f"the clock differs from its time source by {facts.clock_offset:.1f} s: a clustered scheduler fails"
+        message = (
+            f"the node's clock differs from its time source by {facts.clock_offset:.1f} s: a clustered scheduler fails"
+        )
         yield FileFinding(CLOCK_ID, message, "correct the time service on the node: `w32tm /resync`", place)
     state = facts.features.get(_WEBSOCKETS)
     if state is not None and state.lower() != "enabled":
         message = f"the feature {_WEBSOCKETS} of Windows is {state}: robots cannot open a WebSocket"
-        hint = f"Enable-WindowsOptionalFeature -Online -FeatureName {_WEBSOCKETS}"
+        hint = f"run on the node: Enable-WindowsOptionalFeature -Online -FeatureName {_WEBSOCKETS}"
         yield FileFinding(WEBSOCKETS_ID, message, hint, place)
     one, found = _signing(config)
     if one is not None:
@@ -132,23 +142,32 @@ def findings(config: Config) -> Iterator[FileFinding]:
 
 def _problems(name: str, found: Certificate | None, facts: Facts) -> Iterator[tuple[str, str]]:
     if found is None:
-        yield f"{name} is not in the store My of the machine", "install it with its private key, as on the other nodes"
+        yield (
+            f"{name} is not in the store My of the machine",
+            "install the certificate with its private key, as on the other nodes",
+        )
         return
     if found.ends < facts.collected:
         yield (
             f"{found.thumbprint} expired at {found.ends:%Y-%m-%d}",
-            "install a new one on every node, and write its thumbprint",
+            "install a new certificate on every node, and write its thumbprint into Identity's settings",
         )
     if found.begins > facts.collected:
-        yield f"{found.thumbprint} is valid from {found.begins:%Y-%m-%d} on", "install one that is valid today"
+        yield (
+            f"{found.thumbprint} is valid from {found.begins:%Y-%m-%d} on",
+            "install a certificate that is valid today",
+        )
     if found.bits is not None and found.bits not in _BITS:
-        yield f"{found.thumbprint} has {found.bits} bits", "use a certificate with 2048 to 4096 bits"
+        yield f"{found.thumbprint} has {found.bits} bits", "install a certificate with 2048 to 4096 bits"
     if not found.has_key:
-        yield f"{found.thumbprint} has no private key on this node", "import it with its private key (.pfx)"
+        yield (
+            f"{found.thumbprint} has no private key on this node",
+            "import the certificate with its private key (.pfx)",
+        )
     elif found.readable.get(_identity_pool(facts)) is False:
         yield (
             f"{found.thumbprint} has a private key that the app pool {_identity_pool(facts)} cannot read",
-            "in certlm.msc, Manage Private Keys, give its account the permission to read",
+            "in certlm.msc, open Manage Private Keys, and give the account of the app pool the permission to read",
         )
 
 

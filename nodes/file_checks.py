@@ -56,8 +56,8 @@ def _builders(config: Config) -> Iterator[FileFinding]:
         if section is not None and written:
             yield FileFinding(
                 "config-builders",
-                f"configBuilders={written} fills in <{section.element.name}> when the site starts: the values in the "
-                "file may not be those that the node uses",
+                f"configBuilders={written} fills in <{section.element.name}> when the site starts: the node may "
+                "use other values than those in the file",
                 "on every node, compare the values that the config builder reads, for example environment variables",
                 _place(section),
             )
@@ -78,8 +78,8 @@ def _strings(config: Config, spec: Spec | None) -> Iterator[FileFinding]:
         yield from _refused(name, redis.refusal(entry.value, clients), entry.location)
         lost = redis.read(entry.value, clients[0]).lost
         if lost:
-            message = f"{name}: {clients[0].name} drops {lost[0]} without an error"
-            hint = "write HOST:PORT; a URL is not read, and an IPv6 address only from 2020.10 on"
+            message = f"{name}: {clients[0].name} ignores {lost[0]} without an error"
+            hint = "write HOST:PORT; the library reads no URL, and an IPv6 address only from 2020.10 on"
             yield FileFinding(store_strings.STRING_ID, message, hint, entry.location)
     session = _session(config)
     text = None if session is None else session.element.get("sqlConnectionString")
@@ -116,7 +116,9 @@ def _keys(config: Config) -> Iterator[FileFinding]:
         return
     if section is None or any(keys.is_generated(section.element.get(name)) for name in keys.MACHINE_KEYS):
         place = config.main.location(config.main.root.start) if section is None else _place(section)
-        message = "ASP.NET generates the machineKey on each machine: no other node can read what this one writes"
+        message = (
+            "ASP.NET generates a different machineKey on each machine: no other node can decrypt the data of this node"
+        )
         yield FileFinding(keys.AUTOGENERATE_ID, message, keys.AUTOGENERATE_HINT, place)
         return
     for name in keys.MACHINE_KEYS:
@@ -155,7 +157,10 @@ def _state_server(section: ConfigSection, place: Location) -> Iterator[FileFindi
     text = section.element.get("stateConnectionString") or "tcpip=loopback:42424"
     host = text.partition("=")[2].rpartition(":")[0].strip("[] ")
     if host.lower() == "loopback" or Endpoint(host).is_loopback:
-        message = "sessionState mode StateServer with the state service of this machine: other nodes lack the sessions"
+        message = (
+            "sessionState mode StateServer uses the state service of this machine: the other nodes do not have the "
+            "sessions"
+        )
         yield FileFinding("session-stateserver", message, _PLAN, place)
 
 
@@ -172,10 +177,10 @@ def _session_database(section: ConfigSection, place: Location) -> Iterator[FileF
     server = found.text("Data Source")
     if servers.is_local(server):
         message = f"sessions are in the SQL Server of this machine ({server or 'no server is named'})"
-        yield FileFinding("session-database", f"{message}: other nodes lack them", _PLAN, place)
+        yield FileFinding("session-database", f"{message}: the other nodes do not have them", _PLAN, place)
     custom = (section.element.get("allowCustomSqlDatabase") or "").lower() == "true"
     if not custom and found.given.get("Initial Catalog"):
-        message = "sqlConnectionString names a database, and allowCustomSqlDatabase is not true: ASP.NET does not start"
+        message = "sqlConnectionString names a database, but allowCustomSqlDatabase is not true: ASP.NET does not start"
         yield FileFinding("session-database", message, _PLAN, place)
 
 
@@ -193,18 +198,24 @@ def _redis(config: Config, spec: Spec | None) -> Iterator[FileFinding]:
     for name, entry in _redis_strings(config):
         found = redis.read(entry.value, client)
         if any(server.is_loopback for server in found.endpoints):
-            message = f"{name} is a Redis on the node itself: each node connects to its own, not to the same Redis"
+            message = (
+                f"{name} is a Redis on the node itself: each node would connect to its own Redis, not to the same one"
+            )
             yield FileFinding("redis-loopback", message, _PLAN, entry.location)
         if config.kind == "core" and found.given.get("abortConnect") is False:
             message = (
                 f"{name} has abortConnect=False: a node that starts while Redis is down never gets SignalR's messages"
             )
-            hint = "write `options: {abortConnect: true}` under `stores.redis`; the plan changes it then"
+            hint = (
+                "write `options: {abortConnect: true}` under `stores.redis`; `nlbgen nodes plan` then shows the change"
+            )
             yield FileFinding("redis-abort-connect", message, hint, entry.location)
     single = config.app.get(stores.SERVER_PORT[3])
     used = (config.app.value("LoadBalancer.UseRedis") or "").lower() == "true"
     if single is not None and used and Endpoint(single.value.strip()).is_loopback:
-        message = f"{single.key} is a Redis on the node itself: each node connects to its own, not to the same Redis"
+        message = (
+            f"{single.key} is a Redis on the node itself: each node would connect to its own Redis, not to the same one"
+        )
         yield FileFinding("redis-loopback", message, _PLAN, single.location)
 
 

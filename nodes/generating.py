@@ -94,6 +94,6 @@ def _length(section: ConfigSection, algorithm: str) -> int:
         raise section.document.error(
             section.element.attributes[algorithm].name_start,
             f"{algorithm} is {written!r}: nlbgen does not know how long its keys must be",
-            f"write one of {', '.join(known)} (ASP.NET distinguishes upper and lower case), or write the keys yourself",
+            f"write one of {', '.join(known)} (upper and lower case matter), or write the keys yourself",
         )
     return known[written]

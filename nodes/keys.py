@@ -177,8 +177,9 @@ def keys_to_clone(config: Config) -> Keys:
     if not encryption or not encryption[0][1].value:
         raise config.main.error(
             config.main.root.start,
-            f"no {ENCRYPTION_KEY} in <{SECURE}> or <{APP}>",
-            "without it the stored passwords cannot be read: name the file of the node that was installed first",
+            f"there is no {ENCRYPTION_KEY} in <{SECURE}> or <{APP}>",
+            "give the file of the node that was installed first: without this key no node can read the stored "
+            "passwords",
         )
     section, entry = encryption[0]
     for other_section, other in encryption[1:]:
@@ -202,7 +203,7 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
     if section is None:
         raise config.main.error(
             config.main.root.start,
-            "there is no <machineKey>: ASP.NET generates other keys on each machine, so nothing can be copied",
+            "there is no <machineKey>: ASP.NET generates a different key on each machine, so there is no key to copy",
             AUTOGENERATE_HINT,
             AUTOGENERATE_ID,
         )
@@ -212,7 +213,8 @@ def _machine_values(config: Config) -> Iterator[tuple[str, Value | None]]:
             attribute = section.element.attributes.get(name)
             raise section.document.error(
                 section.element.start if attribute is None else attribute.name_start,
-                f"ASP.NET generates another {name} on each machine (AutoGenerate, IsolateApps): nothing can be copied",
+                f"ASP.NET generates a different {name} on each machine (AutoGenerate, IsolateApps): there is no "
+                "key to copy",
                 AUTOGENERATE_HINT,
                 AUTOGENERATE_ID,
             )
@@ -241,14 +243,14 @@ def notes(keys: Keys, target: Config) -> Iterator[str]:
     """Notes on what cloning the keys does not solve."""
     if (target.app.value("EncryptionKeyPerTenant.Enabled") or "").lower() == "true":
         yield (
-            f"{target.path}: EncryptionKeyPerTenant is on: the tenants' keys are in the key vault, which every node "
-            "must reach"
+            f"{target.path}: EncryptionKeyPerTenant is on: the tenants' keys are in the key vault. Check that "
+            "every node reaches the key vault"
         )
     sections = {section for section, _entry in occurrences(target, ENCRYPTION_KEY)}
     if sections and keys.encryption_section not in sections:
         yield (
-            f"{target.path}: {ENCRYPTION_KEY} is in <{sections.pop()}> here and in <{keys.encryption_section}> of "
-            f"{keys.source.path}: check that both nodes run the same version"
+            f"{target.path}: {ENCRYPTION_KEY} is in <{sections.pop()}> here, but in <{keys.encryption_section}> "
+            f"in {keys.source.path}: check that both nodes run the same version"
         )
 
 

@@ -31,6 +31,6 @@ def locked(changed: Iterable[Path], read: Iterable[Path]) -> Iterator[None]:
 def _changed_by_another_run(path: Path, error: locks.LockedError) -> NodeError:
     return NodeError(
         f"{path}: another run of nlbgen is changing this file ({error}); nothing was changed",
-        "wait until it ends, then run the command again; if that process no longer exists, for example because its "
-        f"machine lost the connection to a share, delete {locks.lock_file(path)}",
+        "wait until that run ends, then run the command again. If no such run exists any more, for example "
+        f"because its machine lost the connection to a share, delete {locks.lock_file(path)}",
     )

@@ -116,7 +116,7 @@ def check_version(spec: Spec, config: Config) -> None:
     looks = "of 2020.10 or later" if config.kind == "core" else "of a version before 2020.10"
     raise config.main.error(
         config.main.root.start,
-        f"this file is {looks}, and the spec says that the Orchestrator is {version}",
+        f"this file is {looks}, but the spec says that the Orchestrator is {version}",
         "correct `orchestrator: {version: ...}` in the spec, or the node's `config`",
         "node-version",
     )
@@ -195,7 +195,7 @@ def _settings(config: Config, desired: Iterable[DesiredSetting]) -> Iterator[Ste
         if home is None:
             raise config.main.error(
                 config.main.root.start,
-                f"the file has no <{setting.section}>, into which {setting.key} belongs",
+                f"the file has no section <{setting.section}>, but {setting.key} must be in it",
                 "copy the complete file from the node again, and check that all nodes run the same version",
             )
         where = TextPosition(home.document, home.element.start)
@@ -231,7 +231,7 @@ def _new_section(config: Config, desired: Sequence[DesiredSetting]) -> Iterator[
     if web is None:
         raise config.main.error(
             config.main.root.start,
-            f"the file has no <system.web>, into which <{name}> belongs",
+            f"the file has no section <system.web>, but <{name}> must be in it",
             "copy the complete file from the node again",
         )
     document, parent = web

@@ -130,7 +130,7 @@ def _finding(url: PublicUrl, name: str, text: str, place: Location) -> Iterator[
             PUBLIC_URL_ID, message, f"write the address with {url}; `nodes apply` does not change it", place
         )
     elif wanted != text:
-        message = f"{name} is {origin(text)}, and users reach the farm at {url}: the sign-in through the balancer fails"
+        message = f"{name} is {origin(text)}, but users reach the farm at {url}: the sign-in through the balancer fails"
         hint = "`nlbgen nodes apply` changes the files; public-url.sql (`nlbgen render nodes`) changes the database"
         yield FileFinding(PUBLIC_URL_ID, message, hint, place)
 
@@ -141,7 +141,7 @@ def change_notes(spec: Spec, config: Config) -> Iterator[str]:
     if old:
         left = "run public-url.sql of `nlbgen render nodes` in the database of Identity in the same maintenance window"
         if service(config, IDENTITY) is None:
-            left += f"; {IDENTITY}'s file is not here: change {' and '.join(SERVICE_SETTINGS)} in it too"
+            left += f"; {IDENTITY}'s file is not here: change {' and '.join(SERVICE_SETTINGS)} in that file too"
         yield f"{config.path}: the address {', '.join(old)} becomes {of(spec.farm)}: {left}"
 
 

@@ -53,7 +53,9 @@ def read_configs(spec: Spec) -> tuple[dict[str, Config], list[Failed]]:
                 other = seen.setdefault(document.path.resolve(), node.name)
                 if other != node.name:  # through a link, or a folder and the file in it: the spec's rule sees paths
                     where = f"{spec.document.location(path)}: {dotted(path)}: {document.path}"
-                    raise NodeError(f"{where} is also the config of {other}", "name a copy of this node's own file")
+                    raise NodeError(
+                        f"{where} is also the config of {other}", "give the path of a copy of this node's own file"
+                    )
         except (NodeError, FileError) as error:
             failed.append(Failed(node.name, error, _location_of(error, str(spec.document.location(path)))))
         else:
@@ -89,7 +91,7 @@ def read_files(paths: Sequence[Path]) -> tuple[dict[str, Config], list[Failed]]:
 def _require_there(spec: Spec, path: SpecPath, absences: Mapping[SpecPath, str]) -> None:
     """Raise NodeError, with the place in the spec, where the file that this key names is not here."""
     if path in absences:
-        hint = "copy the node's config file there, or correct the path"
+        hint = "copy the node's config file to this path, or correct the path"
         raise NodeError(f"{spec.document.location(path)}: {absences[path]}", hint)
 
 
@@ -107,7 +109,7 @@ def keys_source(spec: Spec, loaded: Mapping[Node, Config]) -> Config:
     primary = spec.farm.primary
     if primary not in loaded:
         raise NodeError(
-            f"{spec.name}: the keys come from {primary.name}, but the spec does not name its config",
+            f"{spec.name}: the keys come from {primary.name}, but the spec has no `config` for this node",
             f"write `config: PATH` at {primary.name}, or `keys: {{from: PATH}}`",
         )
     return loaded[primary]

@@ -55,10 +55,10 @@ def _mirrors(config: Config, one: Service) -> Iterator[FileFinding]:
         if setting is not None and setting.text and wanted is not None and setting.text != wanted:
             yield FileFinding(
                 MIRROR_ID,
-                f"{one.name} {setting.name} is not the {key} of {config.path.name}: Identity cannot read what "
-                "Orchestrator encrypted, and Orchestrator not what Identity encrypted",
-                "on the node with the farm's keys find out which one encrypted the stored data, and write it into both "
-                "files; `nlbgen nodes apply` copies both to the other nodes",
+                f"{one.name} {setting.name} is not the {key} of {config.path.name}: Identity and Orchestrator "
+                "cannot decrypt each other's data",
+                "find out on the node with the farm's keys which of the two keys encrypted the stored data, and "
+                "write this key into both files; `nlbgen nodes apply` copies both settings to the other nodes",
                 setting.location,
             )
 
@@ -72,6 +72,7 @@ def certificate_note(config: Config) -> str:
     store = one.get(CERTIFICATE_STORE)
     where = f" in {store.text}" if store is not None and store.text else ""
     return (
-        f"Identity signs with the certificate {name.text}{where}: check on every node that it exists with its "
-        "private key (2048 to 4096 bits), that it has not expired, and that the app pool of Identity can read the key"
+        f"Identity signs with the certificate {name.text}{where}. Check on every node that this certificate "
+        "exists with its private key (2048 to 4096 bits), that it has not expired, and that the app pool of "
+        "Identity can read the private key"
     )

@@ -128,8 +128,8 @@ def _left(one: Service, step: Step) -> str:
     wanted, current = step
     where = one.own.location(0) if current is None else current.location
     return (
-        f"{where}: {one.name} has {wanted.name} and the first node does not: nlbgen removes settings only from "
-        f"{PRODUCTION}; compare the versions of the nodes, and remove it by hand"
+        f"{where}: {one.name} has {wanted.name}, but the first node does not. nlbgen removes settings only from "
+        f"{PRODUCTION}: compare the versions of the nodes, and remove this setting by hand"
     )
 
 
@@ -170,8 +170,9 @@ def _addresses(one: Service, url: PublicUrl) -> Iterator[Step]:
 
 def _certificate(one: Service, name: str) -> str:
     return (
-        f"{one.own.path}: {one.name} signs with the certificate {name} then: before the change, install it on this "
-        "node with its private key (2048 to 4096 bits), and let the app pool of Identity read the key"
+        f"{one.own.path}: after this change {one.name} signs with the certificate {name}. Before the change, "
+        "install the certificate on this node with its private key (2048 to 4096 bits), and let the app pool of "
+        "Identity read the private key"
     )
 
 

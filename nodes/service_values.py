@@ -54,8 +54,9 @@ def notes(configs: Mapping[str, Config]) -> Iterator[str]:
     for node, config in configs.items():
         if compares and not config.services and not config.service_problems:
             yield (
-                f"{config.path}: the folder of {node}'s file contains no settings of {', '.join(FOLDERS)}, so they "
-                "were not compared: copy the node's install folder, and name that folder"
+                f"{config.path}: the folder of {node}'s file contains no settings of {', '.join(FOLDERS)}, so "
+                "they were not compared: copy the node's install folder, and write the path of the copy as "
+                "`config`"
             )
 
 

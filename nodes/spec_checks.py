@@ -105,8 +105,11 @@ def _web_config_of_iis(config: Config, spec: Spec, path: SpecPath) -> list[Probl
     """The warning that the spec names the web.config of IIS, and the file beside it has the settings."""
     if config.web_config_of_iis is None:
         return []
-    message = f"{config.web_config_of_iis.name} is the file of IIS; the settings are read from {config.path.name}"
-    hint = f"name {config.path.name}: from 2020.10 on Orchestrator reads only this file"
+    message = f"{config.web_config_of_iis.name} is the file of IIS; nlbgen read the settings from {config.path.name}"
+    hint = (
+        f"write the path of {config.path.name} in the spec: from 2020.10 on, Orchestrator reads its settings only "
+        "from this file"
+    )
     return [spec.problem(path, message, hint, id=IIS_WEB_CONFIG)._replace(severity="warning")]
 
 
@@ -139,7 +142,7 @@ def _differences(loaded: Mapping[str, Config]) -> Iterator[FileFinding]:
     config = next(iter(loaded.values()))
     yield FileFinding(
         "nodes-differ",
-        f"the nodes do not agree on {names}{more}",
+        f"the nodes have different values of {names}{more}",
         "`nlbgen nodes audit` shows the values, and `nlbgen nodes plan` shows what it changes",
         config.main.location(config.main.root.start),
     )

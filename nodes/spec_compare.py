@@ -45,7 +45,7 @@ def _keys_source(spec: Spec, configs: Mapping[str, Config], notes: list[str]) ->
     if spec.farm.keys.source == "primary":
         return None
     if any(config.collected is not None for config in configs.values()):
-        notes.append("the keys were not compared with those of `keys.from`: those of collected nodes are pseudonyms")
+        notes.append("the keys were not compared with those of `keys.from`: the keys of collected nodes are pseudonyms")
         return None
     try:
         return keys.keys_to_clone(reading.keys_source(spec, {}))
@@ -59,7 +59,7 @@ def _keys(source: keys.Keys, config: Config) -> Iterator[FileFinding]:
         current, location = _current(config, setting)
         wanted = None if setting.value is None else setting.value.reveal()
         if current is not _ENCRYPTED and not _same_key(setting, current, wanted):
-            message = f"{setting.path} is not the one of {source.source.path}, from which the spec takes the keys"
+            message = f"{setting.path} differs from {source.source.path}, from which the spec takes the keys"
             yield FileFinding("keys-differ", message, _PLAN, location)
 
 
@@ -71,7 +71,7 @@ def _services(source: Config, config: Config) -> Iterator[FileFinding]:
             continue  # the checks of the file report the node's own; with the other one `plan` stops
         for wanted, current in service_plan.differing(one, source):
             location = one.own.location(0) if current is None else current.location
-            message = f"{one.name}/{wanted.name} is not the one of {source.path}, from which the spec takes the keys"
+            message = f"{one.name}/{wanted.name} differs from {source.path}, from which the spec takes the keys"
             yield FileFinding("keys-differ", message, _PLAN, location)
 
 
@@ -119,7 +119,7 @@ def _settings(
         differs, shown = _compared(spec, config, setting, setting.value, current, notes, fingerprints)
         if differs:
             found = "missing" if current is None else str(fingerprints.shown(current, setting.secrecy))
-            message = f"{setting.path} is {found}; the spec says {shown}"
+            message = f"{setting.path} is {found}, but the spec requires {shown}"
             yield FileFinding("spec-differs", message, _PLAN, location)
 
 
@@ -161,7 +161,7 @@ def _compared(
     try:
         wanted = value.reveal()
         if config.collected is not None and any(not isinstance(part, str) for part in value.parts):
-            raise SecretError(f"those of {config.collected.path} are pseudonyms")
+            raise SecretError(f"the passwords in {config.collected.path} are pseudonyms")
     except SecretError as error:
         notes.append(f"passwords were not compared: {error.message}")
         if setting.secrecy == "password":

@@ -34,8 +34,8 @@ def other_database(spec: Spec, config: Config) -> tuple[Location, str] | None:
     key = ("stores", "database", "name" if same_server else "server")
     sessions = config.kind == "classic" and spec.farm.stores.session == "sqlserver"
     message = (
-        f"connectionStrings/Default names the database {name or '(default)'} on {server or '(local)'}, and the spec "
-        f"({spec.document.location(key)}) names {database.name} on {database.server}"
+        f"connectionStrings/Default names the database {name or '(default)'} on {server or '(local)'}, but the "
+        f"spec ({spec.document.location(key)}) names {database.name} on {database.server}"
         + (": sessions would go there, but their tables belong in the main database" if sessions else "")
     )
     return entry.document.location(entry.element.start), message
@@ -65,6 +65,6 @@ def notes(config: Config, primary: Config) -> Iterator[str]:
         yield f"{place}: {name} is on the node's own disk: the other nodes cannot serve these packages"
     if config.kind == "core" and config.app.get(QUARTZ) is None:
         yield (
-            f"{config.path}: the plan adds {QUARTZ}: it is not documented whether versions from 2020.10 on read it; "
-            "it does no harm"
+            f"{config.path}: the plan adds {QUARTZ}. No documentation says whether versions from 2020.10 on read "
+            "this setting; it does no harm"
         )

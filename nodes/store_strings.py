@@ -59,7 +59,7 @@ def require_known_addresses(spec: Spec, redis: Redis, clients: Sequence[Client])
     for index, server in enumerate(redis.named):
         if all(redis_strings.read(str(server), client).endpoints != (server,) for client in clients):
             path = ("endpoints", index) if redis.endpoints else ("host",)
-            message = f"{clients[0].name} cannot read {server}: it drops an IPv6 address without an error"
+            message = f"{clients[0].name} cannot read {server}: it ignores an IPv6 address without an error"
             problem = spec.problem(("stores", "redis", *path), message, "write a host name or an IPv4 address")
             raise SpecError([problem])
 

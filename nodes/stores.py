@@ -161,8 +161,9 @@ def _sessions(spec: Spec, stores: Stores, config: Config) -> Iterator[DesiredSet
     if mode == "Custom" and section is not None and "session" not in spec.farm.stores.written:
         raise section.document.error(
             section.element.start,
-            "sessionState mode=Custom stores sessions with a provider, and the spec does not state whether to keep it",
-            "write `session: custom` under `stores` to keep it, or `session: sqlserver` to replace it",
+            "sessionState mode=Custom stores sessions with a provider, but the spec does not say whether to keep "
+            "this provider",
+            "to keep the provider, write `session: custom` under `stores`; to replace it, write `session: sqlserver`",
             CUSTOM_ID,
         )
     text, location = "", config.main.location(config.main.root.start)
@@ -185,9 +186,9 @@ def require_custom(config: Config) -> None:
     if mode != "Custom":
         raise config.main.error(
             config.main.root.start if section is None or section.document is not config.main else section.element.start,
-            f"the spec says `session: custom`, and the sessionState mode of this node is {mode}",
-            "write the sessionState with its provider into this file as UiPath's article for your version shows it, or "
-            "write `session: sqlserver`",
+            f"the spec says `session: custom`, but the sessionState mode of this node is {mode}",
+            "write the sessionState with its provider into this file, as UiPath's article for your version shows "
+            "it; or write `session: sqlserver` in the spec",
             CUSTOM_ID,
         )
 
@@ -215,10 +216,10 @@ def _server_port(spec: Spec, stores: Stores, config: Config) -> Iterator[Desired
 
 def _require_single(redis: Redis, config: Config) -> None:
     unsupported = {
-        "TLS": (redis.tls, "leave out `tls`"),
-        "users": (redis.user, "leave out `user`"),
-        "several servers": (len(redis.named) > 1, "name one server"),
-        "options": (redis.settings, "leave out `options`"),
+        "TLS": (redis.tls, "remove `tls`"),
+        "users": (redis.user, "remove `user`"),
+        "several servers": (len(redis.named) > 1, "write only one server"),
+        "options": (redis.settings, "remove `options`"),
     }
     for what, (has, leave) in unsupported.items():
         if has:

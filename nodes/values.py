@@ -15,7 +15,7 @@ from ..spec.strings.sql_syntax import quoted as sql_value
 from .consumers import Quoting, refusal
 from .fingerprints import Secrecy
 
-ANOTHER: Final = "choose another one, and set it in the program that checks it too"
+ANOTHER: Final = "choose another secret, and set it also in the program that checks it"
 """What to do about a secret that a consumer cannot hold."""
 
 _QUOTE: Final[dict[Quoting, Callable[[str], str]]] = {

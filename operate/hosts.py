@@ -43,7 +43,7 @@ def vendor_of(spec: Spec, asked: str) -> str:
         return named[0]
     fact = f"the spec names {all_of(named)}" if named else "the spec names no vendor"
     raise UsageError(
-        f"{spec.name}: {fact}, and this command needs to know which one runs",
+        f"{spec.name}: {fact}, but this command needs to know which one runs",
         f"choose it: --vendor {one_of(named or VENDORS)}",
     )
 

@@ -151,7 +151,7 @@ class Roll:
     def _command(self, node: Node) -> None:
         self.journal = self.journal.at(node.name, "running")
         command = filled(self.journal.command, node)
-        self._operator.say(f"{node.name}: runs {legible(' '.join(command))}")
+        self._operator.say(f"{node.name}: running {legible(' '.join(command))}")
         self._operator.log.write("command", node=node.name, command=list(command))
         status = self._run(command, self._times.command)
         if status != 0:

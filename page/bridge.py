@@ -162,7 +162,7 @@ def _stored(request: _Request) -> Path:
     """Write a file that the user chose below the current folder; raises UsageError for any other place."""
     name = PurePosixPath(request.text("name").replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts or not name.name or ":" in str(name):
-        raise UsageError(f"{name} is no path below the spec's folder", "write a relative path into the spec")
+        raise UsageError(f"{name} is not a path below the spec's folder", "write a relative path into the spec")
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, request.content("content"))

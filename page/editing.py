@@ -123,7 +123,7 @@ def _replaced(data: Data, path: Path, value: Data) -> Data:
             raise UsageError(f"there is no item {step}", _ELSEWHERE)
         return [_replaced(one, rest, value) if index == step else one for index, one in enumerate(data)]
     if data is not None and not isinstance(data, dict):
-        raise UsageError(f"{step} cannot be a key of a value that is no mapping", _ELSEWHERE)
+        raise UsageError(f"{step} cannot be a key here, because the value is not a mapping", _ELSEWHERE)
     known = data or {}
     return {**known, step: _replaced(known.get(step), rest, value)}
 
@@ -153,7 +153,7 @@ def _verified(text: str, intended: Data, path: Path) -> str:
 def _root(text: str) -> Node:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, MappingNode):
-        raise UsageError("the text is no mapping of keys and values", _ELSEWHERE)
+        raise UsageError("the text is not a mapping of keys and values", _ELSEWHERE)
     return root
 
 

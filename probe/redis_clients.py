@@ -59,8 +59,8 @@ def missing(listed: str, nodes: int, addresses: Mapping[str, str]) -> str:
         channels = dict.fromkeys(addresses.values(), 0)
         return _described(_most(channels, [(addresses.get(one.host, ""), one.channels) for one in found]), 0)
     return (
-        "the connections have no names and do not come from the nodes' addresses, so the node is not known: compare "
-        "the ports in CLIENT LIST with the balancer's sessions (HAProxy: `show sess`)"
+        "the connections have no names and do not come from the nodes' addresses, so nlbgen cannot assign them to "
+        "nodes: compare the ports in CLIENT LIST with the balancer's sessions (HAProxy: `show sess`)"
     )
 
 

@@ -45,8 +45,8 @@ BREAKING_ERRORS: Final = (NlbgenError, ControlError, SessionError, TimeoutError,
 """The errors of a scenario that the farm causes; any other is a bug in nlbgen."""
 
 FOREIGN_START: Final = (
-    "the program's output above shows the reason; --diff shows the mapped text, whose lines it counts, and the "
-    "installed version may differ from that of the live machine"
+    "the program's output above shows the reason. Its line numbers refer to the mapped text, which --diff shows. "
+    "The installed version may differ from the version on the live machine"
 )
 UNPROVED: Final = (
     "the real nodes: their speed, and whether they share keys and stores (`nlbgen nodes audit`)",
@@ -108,7 +108,7 @@ def make_lab(spec: Spec, vendor: str, foreign: Foreign | None = None) -> Lab:
     render(chosen, spec)
     if (count := len(spec.farm.nodes)) > MAX_NODES:
         raise NlbgenError(
-            f"the farm has {count} nodes, and the lab starts at most {MAX_NODES}, because each node is a process",
+            f"the farm has {count} nodes, but the lab starts at most {MAX_NODES}, because each node is a process",
             "use a copy of the spec with fewer nodes, but with each state and weight",
         )
     return Lab(spec, vendor, program=program_of(chosen).path)
@@ -156,7 +156,7 @@ def _start_hint(vendor: Generator, spec: Spec) -> str:
     if _same(here, wanted):
         return "the program's output above shows the reason; `nlbgen render` checks the same file"
     other = f'write `version: "{here}"` under {vendor.name}'
-    return f"{here} is installed and the spec is for {wanted}: install that, or {other}"
+    return f"{here} is installed, but the spec is for {wanted}: install that version, or {other}"
 
 
 def _same(here: Version, wanted: Version) -> bool:
@@ -179,13 +179,14 @@ def _card(spec: Spec, vendor: Generator, foreign: Foreign | None = None) -> Scor
     busy, processors = os.getloadavg()[0], os.cpu_count() or 1
     if busy > processors:
         card.notes.append(
-            f"this machine was busy before the run began (load {busy:.1f} on {processors} processors): "
-            "more requests are in flight at once, and more fail when a node stops"
+            f"this machine was busy before the run began (load {busy:.1f} on {processors} processors): therefore more "
+            "requests are in flight at the same time, and more of them fail when a node stops"
         )
     wanted = vendor.version(spec.farm)
     if foreign is None and not _same(program.version, wanted):
         card.notes.append(
-            f"{vendor.title} {program.version} runs here, the spec is for {wanted}: the results may differ for {wanted}"
+            f"{vendor.title} {program.version} runs here, but the spec is for {wanted}: the results may differ "
+            f"for {wanted}"
         )
     return card
 

@@ -40,11 +40,13 @@ def read(path: Path, vendor: Vendor | None = None) -> Configuration:
     found = vendor or vendor_of(content)
     if found is None:
         raise UsageError(
-            f"{path}: the content looks like no configuration of {one_of(READERS)}",
-            f"if it is one, add --vendor {READERS[0]}",
+            f"{path}: the content does not look like a configuration of {one_of(READERS)}",
+            f"if it is such a configuration, add --vendor {READERS[0]}",
         )
     if found not in READERS:
-        raise UsageError(f"{path}: it is a configuration of {found}", f"nlbgen reads those of {one_of(READERS)}")
+        raise UsageError(
+            f"{path}: it is a configuration of {found}", f"nlbgen reads configurations of {one_of(READERS)}"
+        )
     return read_content(path, content, found)
 
 
@@ -64,8 +66,12 @@ def read_together(paths: Sequence[Path], vendor: Vendor | None = None) -> Config
     for path, content in contents:
         found = vendor or vendor_of(content) or "haproxy"
         if found != "haproxy":
-            hint = "give the main file alone: the files that it includes are read" if found == "nginx" else "remove it"
-            raise UsageError(f"{path}: --together is for HAProxy, and it is a configuration of {found}", hint)
+            hint = (
+                "give only the main file: nlbgen also reads the files that it includes"
+                if found == "nginx"
+                else "remove it"
+            )
+            raise UsageError(f"{path}: --together is for HAProxy, but this is a configuration of {found}", hint)
     together = cast("_Together", import_module(f"{__package__}.haproxy.reader").read_together)
     return together(contents)
 

@@ -15,7 +15,7 @@ def host_name(value: object) -> str:
     text = words_of(value, "a host name")
     if _is_ip(text) or re.fullmatch(r"[0-9.]+", text):
         raise ValueError(
-            f"{shown(text)} is not a host name: it is an address, but certificates and redirects need a name"
+            f"{shown(text)} is an address, but a host name is required: certificates and redirects need a name"
         )
     if len(text) > 253 or not _HOST.fullmatch(text):
         rule = "use letters, digits and hyphens, with dots between them"
@@ -57,7 +57,9 @@ def node_address(value: object) -> str:
     text = words_of(value, "an address")
     if (address := _ip(text)) is not None:
         if ipaddress.ip_address(address).is_unspecified or ipaddress.ip_address(address).is_multicast:
-            raise ValueError(f"{shown(text)} is not the address of one machine")
+            raise ValueError(
+                f"{shown(text)} is not the address of one machine: write the address or name of the machine"
+            )
         return address
     if re.fullmatch(r"[0-9.:/]+", text) or not _HOST.fullmatch(text) or len(text) > 253:
         hint = _address_hint(text) or _idna(text)
@@ -77,13 +79,13 @@ def listen_address(value: object) -> str:
 
 def _address_hint(text: str) -> str:
     if re.fullmatch(r"\[.*\](?::[0-9]+)?", text):
-        return ": leave the brackets out"
+        return ": remove the brackets"
     if re.fullmatch(r"[^:]+:[0-9]{1,5}", text):
         return ": the port goes into `port`"
     if re.fullmatch(r"[^/]+/[0-9]+", text):
         return ": remove the prefix length"
     if re.fullmatch(r"[0-9.]+%[0-9]+", text):
-        return ": remove the route domain; the default one of f5.partition is used"
+        return ": remove the route domain; nlbgen uses the default route domain of f5.partition"
     if "/" in text:
         return ": write only the name or address, no URL"
     return ""

@@ -26,7 +26,7 @@ MAX_VALUES: Final = 200_000
 MAX_TEXT: Final = 16 * 1024
 MAX_PROBLEMS: Final = 1000
 
-TOO_MANY: Final = f"these are {MAX_PROBLEMS} problems: there may be more below"
+TOO_MANY: Final = f"only the first {MAX_PROBLEMS} problems are shown: correct them, then run the command again"
 
 _Event = Any
 _Mark = Any
@@ -155,7 +155,11 @@ class _Composer:
             return self._alias(event)
         self._count(1, mark)
         if depth > MAX_DEPTH:
-            raise _RefusedError(mark.line, mark.column, f"more than {MAX_DEPTH} levels are nested here")
+            raise _RefusedError(
+                mark.line,
+                mark.column,
+                f"more than {MAX_DEPTH} mappings and lists are nested here: check the indentation and the brackets",
+            )
         before = self._values
         tree = Tree(mark.line, mark.column)
         if isinstance(event, yaml.ScalarEvent):
@@ -179,7 +183,7 @@ class _Composer:
                 mark.line,
                 mark.column,
                 f"more than {MAX_VALUES} values",
-                "an alias (`*name`) counts as many values as it repeats; split the file into one per farm",
+                "split the file into one file for each farm; each alias (`*name`) counts as all values that it repeats",
             )
 
     def _alias(self, event: _Event) -> tuple[Data, Tree]:
@@ -190,7 +194,7 @@ class _Composer:
                 mark.line,
                 mark.column,
                 f"{alias} refers to an anchor that is not defined above it",
-                "write a value that begins with `*` in quotes; a real alias needs its anchor (`&NAME`) above it",
+                "write a value that begins with `*` in quotes; for an alias, define its anchor (`&NAME`) above it",
             )
         data, tree, size = self._anchors[event.anchor]
         self._count(size, mark)

@@ -65,8 +65,9 @@ class Tls(Model):
     )
     key: t.PosixPath = entry("On the balancer: the private key, PEM.", default="/etc/ssl/orchestrator/privkey.pem")
     verify_nodes: t.CaPath = entry(
-        "The CA that the nodes' certificates chain to; `false` disables the verification, with a "
-        "warning. With `passthrough` only the health checks use it, and only if the key is written.",
+        "The CA that the nodes' certificates chain to; `false` disables the verification, "
+        "with a warning. With `passthrough`, only the health checks use this CA, and only "
+        "if the spec contains this key.",
         default="/etc/ssl/certs/ca-certificates.crt",
     )
     hsts: t.Flag = entry("Send Strict-Transport-Security (two years) if the balancer terminates TLS.", default=True)
@@ -155,8 +156,9 @@ class Health(Model):
         "Instead of `path`: the endpoints of several services, all of which must answer.", default=(), most=8
     )
     details_key: Secret | None = entry(
-        "The value of `HealthCheck.DetailsKey`, by reference. The checks of `/api/health` send it where the vendor "
-        "can keep it out of its files, and `probe` shows the details.",
+        "The value of `HealthCheck.DetailsKey`, by reference. The health checks of "
+        "`/api/health` send it if the vendor can keep it out of the configuration files. "
+        "`nlbgen probe` sends it too, and shows the details.",
         default=None,
     )
     expect: t.HttpStatus = entry("The status of a healthy node.", default=200)
@@ -165,8 +167,9 @@ class Health(Model):
     rise: t.Count = entry("Successful checks in a row that mark a node up.", default=2)
     fall: t.Count = entry("Failed checks in a row that mark a node down.", default=2)
     all_failed: t.AllFailed | None = entry(
-        "While the checks of all nodes fail: `serve` sends requests to the nodes anyway, `refuse` answers 503 (by "
-        "default `serve` where the vendor can).",
+        "What the balancer does while the checks of all nodes fail: `serve` sends requests "
+        "to the nodes anyway, `refuse` answers 503. Default: `serve` if the vendor supports "
+        "it, otherwise `refuse`.",
         default=None,
     )
 
@@ -180,7 +183,10 @@ class Signalr(Model):
     """The paths of the robots' and browsers' live connections."""
 
     paths: tuple[t.PathPrefix, ...] = entry(
-        "The prefixes of the SignalR paths; upper and lower case are equal.", default=("/signalr",), least=1, most=16
+        "The prefixes of the SignalR paths; upper and lower case do not matter.",
+        default=("/signalr",),
+        least=1,
+        most=16,
     )
     idle_timeout: t.LongTime = entry(
         "A WebSocket without traffic is closed after this time; more than 110s.", default=Duration.of("1h")
@@ -200,7 +206,7 @@ class Timeouts(Model):
         "The time that a request waits in the queue if all nodes are at their limit.", default=Duration.of("30s")
     )
     reload: t.LongTime = entry(
-        "After a reload, open WebSockets are closed after this time, and robots reconnect.",
+        "A WebSocket that is open during a reload is closed after this time; its robot then reconnects.",
         default=Duration.of("1h"),
     )
 
@@ -210,12 +216,13 @@ class Limits(Model):
 
     connections: t.Connections = entry("The maximum number of client connections; each robot needs one.", default=8_000)
     connections_per_address: t.OptionalConnections = entry(
-        "Connections of one client address; 0 is no limit. An office behind NAT is one address: count its robots and "
-        "browsers.",
+        "The maximum number of connections from one client address; 0 is no limit. An "
+        "office behind NAT is one address: count its robots and browsers.",
         default=0,
     )
     requests_per_node: t.Connections = entry(
-        "The maximum number of concurrent requests per node, except on the SignalR paths; others wait in the queue.",
+        "The maximum number of concurrent requests for each node, except on the SignalR "
+        "paths; other requests wait in the queue.",
         default=1_000,
     )
     open_files: t.OpenFiles = entry(
@@ -227,18 +234,21 @@ class Maintenance(Model):
     """The answer of the balancer while Orchestrator is upgraded; `nlbgen render upgrade` sets the state."""
 
     state: t.MaintenanceState = entry(
-        "`serving`: normal operation. `closed`: no request reaches a node, clients get 503. `releasing`: requests are "
-        "served, and new connections of robots are limited, so that not all robots connect at once.",
+        "`serving`: normal operation. `closed`: no request reaches a node, and clients get "
+        "503. `releasing`: the farm serves requests, but limits the new connections of "
+        "robots, so that not all robots connect at once.",
         default="serving",
     )
     retry_after: t.LongTime = entry(
-        "The time that Retry-After names while the farm is closed, in whole seconds.", default=Duration.of("5m")
+        "The value of the header Retry-After while the farm is closed, in whole seconds.", default=Duration.of("5m")
     )
     message: t.Text = entry(
         "The text of the page while the farm is closed.",
         default="Orchestrator is being upgraded. Please try again later.",
     )
-    robots_per_second: t.RobotRate = entry("New connections of robots for each second while releasing.", default=20)
+    robots_per_second: t.RobotRate = entry(
+        "The maximum number of new robot connections in each second of `releasing`.", default=20
+    )
 
 
 class Balancer(Model):
@@ -246,9 +256,10 @@ class Balancer(Model):
 
     algorithm: t.Algorithm = entry("How the node for a new request is selected.", default="least-connections")
     affinity: t.Affinity = entry(
-        "How a client stays on its node: not at all (`none`), by `cookie`, by `source` address, or by cookie on the "
-        "SignalR paths only (`signalr`). `auto` is `none` before Orchestrator 2020.10, and `signalr` from then on "
-        "(`source` under passthrough), because SignalR Core needs it.",
+        "How a client stays on its node: not at all (`none`), by `cookie`, by `source` "
+        "address, or by cookie on the SignalR paths only (`signalr`). `auto` is `none` "
+        "before Orchestrator 2020.10. From 2020.10 on, SignalR Core needs affinity: `auto` "
+        "is then `signalr`, with passthrough `source`.",
         default="auto",
     )
     health: Health = entry("How the balancer checks the health of a node.", default=Health)
@@ -263,8 +274,9 @@ class Balancer(Model):
         default=Duration(0),
     )
     minimum: t.Count | None = entry(
-        "The number of nodes that `nlbgen nodes drain`, `nodes down`, `roll` and the Ansible rollout leave in "
-        "rotation. Default: one less than those whose `state` is `up` or `backup`, and at least one.",
+        "The number of nodes that `nlbgen nodes drain`, `nodes down`, `roll` and the "
+        "Ansible rollout leave in rotation. Default: the number of nodes with `state: up` "
+        "or `backup`, minus one, and at least one.",
         default=None,
     )
 
@@ -382,8 +394,8 @@ class Redis(Model):
     user: t.RedisUser | None = entry("The user of its access control list; Redis 6.2 or later.", default=None)
     password: Secret | None = entry("Its password, by reference.", default=None)
     tls: t.Flag = entry(
-        "Whether the nodes connect to it over TLS (`ssl=True` in the connection string). If it is not written, the "
-        "nodes' own strings decide.",
+        "Whether the nodes connect to it over TLS (`ssl=True` in the connection string). "
+        "Default: the setting in each node's own connection string.",
         default=False,
     )
     options: t.StringOptions | None = entry(
@@ -396,18 +408,19 @@ class Redis(Model):
         "Several Redis servers under Sentinel, instead of `host` and `port`.", default=None
     )
     balancer_front: t.Flag | None = entry(
-        "The balancer listens on `front_port` and forwards to the master. Default: true with `sentinel`, otherwise "
-        "false. With `sentinel` and `false`, the nodes ask the Sentinels for the master.",
+        "The balancer listens on `front_port` and forwards connections to the master (the "
+        "Redis frontend). Default: true with `sentinel`, otherwise false. With `sentinel` "
+        "and `false`, the nodes ask the Sentinels for the master.",
         default=None,
         name="front",
     )
     balancer_host: t.NodeAddress | None = entry(
-        "The host to which the nodes connect for the front. Default: the address of `frontend.vip`, or "
-        "`frontend.host`.",
+        "The host name or address at which the nodes connect to the Redis frontend. Default: the "
+        "address of `frontend.vip`, or `frontend.host`.",
         default=None,
         name="front_host",
     )
-    front_port: t.Port = entry("The TCP port of the front on the balancer.", default=6379)
+    front_port: t.Port = entry("The TCP port of the Redis frontend on the balancer.", default=6379)
 
     @property
     def front(self) -> bool:
@@ -462,8 +475,9 @@ class Stores(Model):
 
     database: Database | None = entry("The SQL Server database that all nodes share.", default=None)
     session: t.SessionStore = entry(
-        "The store of ASP.NET's sessions: SQL Server; a provider that the nodes' files name (`custom`), which nlbgen "
-        "keeps; or the memory of one node (`inproc`).",
+        "The store of ASP.NET's sessions: `sqlserver` is SQL Server; `custom` is a provider "
+        "that the nodes' files name, which nlbgen keeps; `inproc` is the memory of one "
+        "node.",
         default="sqlserver",
     )
     signalr: t.SignalrStore = entry("The store of SignalR's messages; Redis is recommended.", default="sqlserver")

@@ -65,7 +65,10 @@ def _check_ssh(kind: str, encoded: str) -> None:
     if kind == "ssh-ed25519" and len(fields[1]) != 32:
         raise ValueError(f"the {kind} key does not have 32 bytes: copy the whole line of its .pub file")
     if kind == "ssh-rsa" and (bits := int.from_bytes(fields[2]).bit_length()) < _LEAST_RSA_BITS:
-        raise ValueError(f"the {kind} key has {bits} bits, and fewer than {_LEAST_RSA_BITS} are not safe")
+        raise ValueError(
+            f"the {kind} key has {bits} bits: write a key of at least {_LEAST_RSA_BITS} bits, "
+            "because shorter keys are not safe"
+        )
 
 
 def _fields(blob: bytes) -> list[bytes]:

@@ -82,5 +82,5 @@ def _from_file(path: Path) -> SecretValue:
         ) from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text or any(char in text for char in "\r\n\0"):
-        raise MissingSecretError(f"{path}: must hold the secret on one line, and nothing else")
+        raise MissingSecretError(f"{path}: must contain the secret on one line, and no other line")
     return SecretValue(text)

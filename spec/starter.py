@@ -187,7 +187,7 @@ def _usage_error(error: SpecError, answers: Answers) -> UsageError:
         what = next((option for start, option in _OPTIONS if problem.path.startswith(start)), problem.path)
         lines.append(f"{what}: {problem.message}" + (f"\n    {problem.hint}" if problem.hint else ""))
     options = "option" if len(lines) == 1 else "options"
-    return UsageError("\n".join(lines), f"nothing was written: correct the {options}")
+    return UsageError("\n".join(lines), f"nothing was written: correct the {options}, then run the command again")
 
 
 def scalar(text: str) -> str:

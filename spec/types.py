@@ -102,7 +102,7 @@ def _file_name(how: Reads) -> Reads:
                 f"{shown(text)} is a device name on Windows and cannot be a file name: choose another name"
             )
         if text.endswith("."):
-            raise ValueError(f"{shown(text)} ends with a dot, which Windows drops from file names: leave it out")
+            raise ValueError(f"{shown(text)} ends with a dot, which Windows drops from file names: remove the dot")
         return text
 
     return Reads(parse, {**how.schema, "not": {"pattern": rf"^{_DEVICE}$|\.$"}})
@@ -129,8 +129,9 @@ def _without_key(how: Reads) -> Reads:
     def parse(value: object) -> str:
         if isinstance(value, str) and _DETAILS_KEY.search(unquote(value)):
             raise ValueError(
-                "the path contains the value of HealthCheck.DetailsKey, which is a secret: write the path without "
-                "detailsKey, and a reference to the value: `details_key: {env: NAME}` under balancer.health"
+                "the path contains the value of HealthCheck.DetailsKey, which is a secret: "
+                "remove detailsKey from the path, and write a reference to the value under "
+                "balancer.health: `details_key: {env: NAME}`"
             )
         return str(how.parse(value))
 
@@ -164,7 +165,7 @@ def _printable(what: str, longest: int = 255) -> Callable[[object], str]:
                 code = f"U+{ord(char):04X}"
                 raise ValueError(f"{shown(text)} contains {code} at character {position + 1}, which is not printable")
         if not text or text != text.strip():
-            raise ValueError(f"{shown(text)} is not {what}: it is empty, or begins or ends with a space")
+            raise ValueError(f"{shown(text)} is not {what}: it is empty, or it begins or ends with a space")
         if len(text) > longest:
             raise ValueError(f"{shown(text)} is not {what}: it is longer than {longest} characters")
         return text
@@ -266,7 +267,9 @@ def _options(value: object) -> Options:
             )
         text = str(part)
         if len(text) > 255 or not text.isprintable() or text != text.strip():
-            raise ValueError(f"{key}: the value is not printable, too long, or begins or ends with a space")
+            raise ValueError(
+                f"{key}: the value has a character that is not printable, is too long, or begins or ends with a space"
+            )
         pairs.append((key, text))
     return Options(pairs)
 

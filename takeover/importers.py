@@ -26,7 +26,7 @@ def require_importer(vendor: Vendor, source: str) -> None:
     if vendor not in IMPORTERS:
         hint = "give the values with the options of `nlbgen init`; `nlbgen lint` checks the file"
         reads = one_of(tuple(IMPORTERS.values()))
-        raise UsageError(f"{source}: init --from reads {reads}, and this is a configuration of {vendor}", hint)
+        raise UsageError(f"{source}: init --from reads {reads}, but this is a configuration of {vendor}", hint)
 
 
 def take(configuration: Configuration, source: str, frontend: str = "") -> Draft:

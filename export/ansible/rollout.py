@@ -95,7 +95,7 @@ def balancer_hosts(spec: Spec, vendor: str, asked: Sequence[str], *, single: boo
     vip, listen = spec.farm.frontend.vip, spec.farm.frontend.address
     if generator(vendor).hosting is None:
         if asked:
-            raise UsageError(f"--balancer: {vendor} is a device, and the spec names its address", "omit --balancer")
+            raise UsageError(f"--balancer: {vendor} is a device, so its address comes from the spec", "omit --balancer")
         return ()
     if asked and not single:
         raise UsageError("--balancer is for one farm", "write `frontend.vip` or `frontend.address` into each spec")

@@ -145,7 +145,7 @@ def redis_alerts(farm: Farm, times: Timing) -> Iterator[Alert]:
         f"redis_up{servers} offset {ROLE_CHANGED} == 1",
         Duration(0),
         "warning",
-        "{{ $labels.instance }} is the master now, and was not 5 minutes ago",
+        "{{ $labels.instance }} became the master of Redis within the last 5 minutes",
         "Find out why the former master was replaced: the log of Sentinel has the reason.",
     )
     if redis.sentinel is None:

@@ -35,8 +35,8 @@ F5_NAMES: Final[Mapping[str, str]] = {
     "_health_redis": "Asks each Redis server for its role, as a user who may do nothing else.",
     "_redis": "The Redis servers: the master gets the connections; those to any other server are closed.",
     "_redis_tcp": "A connection to Redis can be idle.",
-    "_redis_front": "The front of Redis: the nodes connect here.",
-    "_redis_front_v6": "The front of Redis: the nodes connect here.",
+    "_redis_front": "The Redis frontend: the nodes connect here.",
+    "_redis_front_v6": "The Redis frontend: the nodes connect here.",
 }
 """The purpose of an F5 object that differs from that of its kind, by the end of its name."""
 

@@ -371,7 +371,10 @@ def _redis_doubt(farm: Farm, redis: Redis) -> tuple[Doubt, str] | None:
     if redis.add_on:
         if len(redis.named) >= LEAST_ADD_ON_NODES:
             return None
-        text = "its port is that of the High Availability Add-on; verify that its cluster has at least three nodes."
+        text = (
+            "its port belongs to the High Availability Add-on; verify that the cluster of the add-on has at least "
+            "three nodes."
+        )
         return "unknown", text
     if len(redis.named) == 1:
         return "single", _one_redis(farm)

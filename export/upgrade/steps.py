@@ -234,8 +234,9 @@ def _release(farm: Farm, vendors: Sequence[str], states: Collection[tuple[str, s
         robots = farm.orchestrator.robots
         time = f": {-(-robots // rate)} s for {robots} robots" if robots else ""
         lines.append(
-            f"First the configuration that lets {rate} robots connect in each second{time}. When the number of "
-            "connections no longer increases, load the configuration of normal operation; it closes no connection."
+            f"First load the configuration that lets {rate} robots connect in each second{time}. When the number "
+            "of connections no longer increases, load the configuration of normal operation; it closes no "
+            "connection."
         )
     if missing := [vendor for vendor in vendors if vendor not in gradual]:
         titles = " and ".join(generator(vendor).title for vendor in missing)

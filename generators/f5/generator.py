@@ -70,7 +70,7 @@ class F5(Generator):
         "health-paths": Yes("each service has its own monitor, and all monitors must be up"),
         "health-details-key": No(
             "a monitor contains its request in the clear, and nlbgen writes no secrets into its files",
-            "the checks are sent without the key, which changes no status",
+            "the checks are sent without the key; the key does not change the status",
         ),
         "serve-all-failed": Yes("while the monitors of all nodes fail, an iRule selects a pool without a monitor"),
         "maintenance": Yes("an iRule sends the page. With passthrough, the device resets connections instead"),
@@ -195,10 +195,10 @@ def _redis_files(job: Job) -> list[Draft]:
 def _redis_refusals(spec: Spec) -> Iterator[Problem]:
     front = role_front_of(spec.farm, F5.name)
     if front is not None and front.tls:
-        message = "the tcp monitors of a BIG-IP cannot use TLS, and the servers of Redis accept nothing else with `tls`"
+        message = "the tcp monitors of a BIG-IP cannot use TLS, but with `tls` the servers of Redis accept only TLS"
         hint = (
-            "use HAProxy for the front (write its section into the spec); or leave out `tls`: password and messages "
-            "are then readable in the network"
+            "use HAProxy for the Redis frontend (write its section into the spec); or remove `tls` (password and "
+            "messages then cross the network unencrypted)"
         )
         yield spec.problem(("stores", "redis", "tls"), message, hint, id="f5-redis-tls")
 
@@ -217,7 +217,7 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
         hint = "remove it; or verify them: `tls.mode: bridge`, or with `passthrough` write `tls.verify_nodes`"
         yield spec.problem(("f5", "node_ca"), message, hint, id="f5-node-ca")
     if f5.api == "as3" and version < AS3_TMOS:
-        message = f"AS3 needs TMOS {AS3_TMOS} or later, and f5.version is {version}"
+        message = f"AS3 needs TMOS {AS3_TMOS} or later, but f5.version is {version}"
         yield spec.problem(("f5", "api"), message, "write `f5.api: rest`, or update the device", id="f5-as3-version")
     if f5.partition != "Common" and f5.partition in f5_as3.RESERVED | _TMSH_WORDS:
         message = f"{f5.partition} is a reserved word of AS3 or tmsh, and cannot name a partition"
@@ -227,7 +227,9 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
     checks = version >= GATES["monitor-ssl-profile"]
     if spec.farm.frontend.tls.mode == "passthrough" and verifies_nodes(spec.farm) and not checks:
         message = f"the monitors of TMOS {version} have no profile that can check a certificate"
-        hint = f"remove it, then they check no certificate; or use TMOS {GATES['monitor-ssl-profile']} or later"
+        hint = (
+            f"remove it (the monitors then check no certificate), or use TMOS {GATES['monitor-ssl-profile']} or later"
+        )
         yield spec.problem(("frontend", "tls", "verify_nodes"), message, hint, id="f5-verify-nodes")
     yield from _reserved_host_names(spec)
 
@@ -252,9 +254,9 @@ def _notes(job: Job) -> Iterator[str]:
         yield "frontend.address is `*`: the virtual servers take every address that is routed to this device."
     yield from clamps(job.farm)
     if role_front_of(job.farm, F5.name) is not None:
-        yield f"The front of Redis asks the servers for their role only: {WITHOUT_VOTES}."
+        yield f"The health check of the Redis frontend only asks each server for its role: {WITHOUT_VOTES}."
     elif job.farm.redis_front:
-        yield f"There is no front of Redis: {ELSEWHERE}."
+        yield f"There is no Redis frontend: {ELSEWHERE}."
     if job.farm.balancer.signalr.idle_timeout.seconds > LONGEST_IDLE:
         yield "The idle timeout is one day, which is the maximum."
     made = objects(job.farm, job.version)

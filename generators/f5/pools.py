@@ -151,8 +151,8 @@ def clamps(farm: Farm) -> Iterator[str]:
     ramp = min(slow_start.seconds, LONGEST_RAMP)
     if "slow_start" in farm.balancer.written and ramp * 1000 != int(slow_start):
         yield (
-            f"balancer.slow_start is {slow_start}, and becomes {ramp}s: a BIG-IP has whole seconds, at most "
-            f"{LONGEST_RAMP}."
+            f"balancer.slow_start is {slow_start}, but the device gets {ramp}s: a BIG-IP accepts only whole "
+            f"seconds, at most {LONGEST_RAMP}."
         )
 
 
@@ -161,8 +161,9 @@ def _health_clamps(checks: Health) -> Iterator[str]:
     used = wanted.bounded
     if "interval" in checks.written and used.interval * 1000 != int(checks.interval):
         yield (
-            f"balancer.health.interval is {checks.interval}, and becomes {used.interval}s: a BIG-IP has whole seconds, "
-            f"at most {LONGEST_INTERVAL}, and an interval is at least balancer.health.timeout."
+            f"balancer.health.interval is {checks.interval}, but the device gets {used.interval}s: a BIG-IP "
+            f"accepts only whole seconds, at most {LONGEST_INTERVAL}, and an interval is at least "
+            "balancer.health.timeout."
         )
     if "timeout" in checks.written and used.interval * 1000 != int(checks.timeout):
         yield (

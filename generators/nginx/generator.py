@@ -107,7 +107,7 @@ class Nginx(Generator):
         ),
         "health-paths": No(
             "the open source build has no active health checks",
-            "only failed requests mark a node down, and they are those of any service",
+            "only failed requests mark a node down, and a failed request to any of the services does so",
         ),
         "health-details-key": No("the open source build has no active health checks", "no request sends the key"),
         "passthrough-health": No(

@@ -14,9 +14,9 @@ def silence_limit(times: Times) -> str | None:
     if times.websocket <= times.answer:
         return None
     return (
-        f"zproxy closes a WebSocket that is silent for {times.answer} seconds (a node's TimeOut, which also limits "
-        f"answers), and not after the {times.websocket} seconds of balancer.signalr.idle_timeout. Keep SignalR's "
-        "keep-alives on, which come every 10 or 15 seconds."
+        f"zproxy closes a silent WebSocket after {times.answer} seconds (a node's TimeOut, which also limits "
+        f"responses), not after the {times.websocket} seconds of balancer.signalr.idle_timeout. Do not switch off "
+        "SignalR's keep-alives, which come every 10 or 15 seconds."
     )
 
 
@@ -35,13 +35,13 @@ def notes(farm: Farm, edition: Edition, made: Objects) -> Iterator[str]:
     )
     if guardian.checks > 1:
         yield (
-            f"One check requests {guardian.checks} services, one after another, and all must answer. Each has "
-            f"{answer} seconds."
+            f"One check requests {guardian.checks} services, one after another, and all must answer. Each service "
+            f"has {answer} seconds to answer."
         )
     if made.redis is not None:
         yield from _redis(made.redis)
     elif farm.redis_front and generation is not None and generation.websockets:
-        yield f"There is no front of Redis: {ELSEWHERE}."
+        yield f"There is no Redis frontend: {ELSEWHERE}."
     if not shares([node.weight for node in farm.nodes])[1]:
         yield "The weights of the spec are rounded to numbers from 1 to 9."
     if isinstance(main, L4Farm):
@@ -56,24 +56,25 @@ def _redis(front: L4Farm) -> Iterator[str]:
     guardian = front.guardian
     slowest = guardian.interval + guardian.timeout * len(front.backends)
     yield (
-        f"The farm {front.name} forwards the connections to the master of Redis. Its check asks the servers for their "
-        f"role only: {WITHOUT_VOTES}."
+        f"The farm {front.name} forwards the connections to the master of Redis. Its check only asks each server "
+        f"for its role: {WITHOUT_VOTES}."
     )
     yield (
-        f"FarmGuardian notices another master of Redis after at most {slowest} seconds. It removes the connections to "
-        "the old one without closing them, so a node that only listens may notice at its next keep-alive, after 60 "
-        "seconds by default: write `keepAlive: 5` under `stores.redis.options`."
+        f"After a failover of Redis, FarmGuardian detects the new master within {slowest} seconds. It removes the "
+        "connections to the old master without closing them. A node that only listens may therefore notice the "
+        "failover only at its next keep-alive, by default after 60 seconds: write `keepAlive: 5` under "
+        "`stores.redis.options`."
     )
 
 
 def _layer4(farm: Farm) -> Iterator[str]:
     if farm.frontend.tls.mode == "bridge":
         yield (
-            "This is an L4xNAT farm: the nodes terminate TLS, and their certificates must contain the farm's name. "
-            "An HTTP farm of this product opens WebSockets but forwards no frames, and refuses PATCH."
+            "This is an L4xNAT farm: the nodes terminate TLS, and their certificates must contain the farm's "
+            "name. (An HTTP farm of this product opens WebSockets but forwards no frames, and it refuses PATCH.)"
         )
     yield "The nodes see the address of the appliance instead of the client's: an L4xNAT farm translates it."
-    yield "In an L4xNAT farm, only FarmGuardian detects a failed node: never detach the check."
+    yield "In an L4xNAT farm, only FarmGuardian detects a failed node: never remove its check from the farm."
 
 
 def _zproxy(farm: Farm, edition: Edition, main: HttpFarm) -> Iterator[str]:
@@ -86,9 +87,9 @@ def _zproxy(farm: Farm, edition: Edition, main: HttpFarm) -> Iterator[str]:
         )
     if edition.classic:
         yield (
-            "The WebSocket Protocol must be removed from IIS on every node: zproxy does not forward what a node "
-            "sends on a WebSocket until the client has sent a frame, and SignalR 2 (Orchestrator before 2020.10) "
-            "sends first. Clients then use server-sent events or long polling."
+            "The WebSocket Protocol must be removed from IIS on every node: zproxy forwards the data of a node on "
+            "a WebSocket only after the client has sent a frame, but with SignalR 2 (Orchestrator before 2020.10) "
+            "the node sends first. Clients then use server-sent events or long polling."
         )
     yield "zproxy closes the client's connection after each response: each request needs another TLS handshake."
     if (limit := silence_limit(main.times)) is not None:

@@ -75,8 +75,8 @@ def _node_tls(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if not edition.zproxy or not spec.farm.node_tls or NODE_TLS13_ID in spec.farm.accepted:
         return
     message = (
-        f"{edition} loses requests to nodes that use TLS 1.3: its zproxy closes a POST whose body follows the headers "
-        "in a TLS record of its own, without a response"
+        f"{edition} loses requests to nodes that use TLS 1.3: its zproxy closes the connection without a response "
+        "if the body of a POST arrives in a TLS record of its own"
     )
     hint = (
         "disable TLS 1.3 in IIS on every node (Windows Server 2022 and later enable it), then write "
@@ -90,7 +90,7 @@ def _classic(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if not edition.zproxy or not edition.classic or CLASSIC_ID in spec.farm.accepted:
         return
     message = (
-        f"{edition} does not forward what a node sends on a WebSocket until the client has sent a frame, and with "
+        f"{edition} forwards the data of a node on a WebSocket only after the client has sent a frame, but with "
         "Orchestrator before 2020.10 (SignalR 2) the node sends first"
     )
     hint = (
@@ -107,7 +107,7 @@ def _ntlm(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if edition.layer4 or edition.zproxy or not farm.frontend.windows_sign_in or by_source:
         return
     message = (
-        f"{edition} breaks most NTLM handshakes if clients do not stay on their node by their address: it sends the "
+        f"{edition} breaks most NTLM handshakes unless clients stay on their node by their address: it sends the "
         "requests of one connection to different nodes"
     )
     yield spec.problem(("frontend", "windows_sign_in"), message, "write `affinity: source`", id=NTLM_ID)
@@ -121,7 +121,7 @@ def _addresses(spec: Spec) -> Iterator[Problem]:
         yield spec.problem(("frontend", "address"), message, "write the appliance's address, for example 10.20.0.10")
     for index, node in enumerate(spec.farm.nodes):
         if not _is_ipv4(node.address):
-            message = f"the Zen family supports only IPv4 addresses of nodes, and {node.address} is not one"
+            message = f"the Zen family supports only IPv4 addresses of nodes, but {node.address} is not an IPv4 address"
             yield spec.problem(("nodes", index, "address"), message, "write the node's IPv4 address")
 
 
@@ -149,13 +149,13 @@ def _backups(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if len(backups) == len(spec.farm.nodes):
         return  # then they serve like other nodes
     for index in backups[1:]:
-        message = f"a farm of {edition} has at most one backup node (Emergency), and this is another"
-        yield spec.problem(("nodes", index, "state"), message, "make it `up` or `down`")
+        message = f"a farm of {edition} has at most one backup node (Emergency), but this is a second one"
+        yield spec.problem(("nodes", index, "state"), message, "write `state: up` or `state: down` for this node")
 
 
 def _cookie(spec: Spec, edition: Edition) -> Iterator[Problem]:
     if not edition.layer4 and spec.farm.affinity in {"cookie", "signalr"} and spec.farm.frontend.aliases:
-        message = "the affinity cookie of the Zen family is valid for one host name only, and the farm has aliases"
+        message = "the affinity cookie of the Zen family is valid for one host name only, but the farm has aliases"
         yield spec.problem(("frontend", "aliases"), message, "remove the aliases, or write `affinity: source`")
 
 
@@ -167,5 +167,7 @@ def _redis(spec: Spec, edition: Edition) -> Iterator[Problem]:
     for server in front.servers:
         if not _is_ipv4(server.address):
             path: Path = ("stores", "redis", "sentinel", "nodes")
-            message = f"the Zen family supports only IPv4 addresses, and that of {server.name} is {server.address}"
+            message = (
+                f"the Zen family supports only IPv4 addresses, but the address of {server.name} is {server.address}"
+            )
             yield spec.problem(path, message, "write the host's IPv4 address")

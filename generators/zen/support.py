@@ -46,7 +46,7 @@ _COMMON: Final[dict[str, Support]] = {
     "health-paths": Yes("one command checks the services one after another, and all services must answer"),
     "health-details-key": No(
         "the command of a check is shown in the appliance's pages and process list",
-        "the checks are sent without the key, which changes no status",
+        "the checks are sent without the key; the key does not change the status",
     ),
     "serve-all-failed": No(
         "no product of the Zen family sends requests to nodes that FarmGuardian marked down",

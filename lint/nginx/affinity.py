@@ -140,8 +140,10 @@ RULES: Final = (
         vendors=NGINX,
         severity="error",
         title="the hash differs between clients",
-        why="all clients use the same host name, so a hash of it sends all requests to one node, and the others get "
-        "none",
+        why=(
+            "all clients use the same host name, so a hash of this name sends all requests to one node. The other "
+            "nodes get no requests"
+        ),
         instead="write `least_conn;`, or a hash of something that differs between clients",
         source=f"{UPSTREAM}#hash",
         check=each_upstream(_one_for_all),

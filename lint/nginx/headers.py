@@ -250,7 +250,10 @@ RULES: Final = (
         vendors=NGINX,
         severity="warning",
         title="packages can be uploaded",
-        why="the default limit of NGINX is 1 MB; that of IIS is 30 MB, and packages of processes are larger than 1 MB",
+        why=(
+            "the default limit of NGINX is 1 MB, and the default limit of IIS is 30 MB. Packages of processes are "
+            "larger than 1 MB"
+        ),
         instead="write `client_max_body_size 300m;`",
         source=f"{CORE}#client_max_body_size",
         check=by_roles(_body),

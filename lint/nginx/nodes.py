@@ -49,7 +49,7 @@ def _retried_error(found: Model) -> Iterator[Found]:
     for statement in _written(found):
         for word in statement.words[1:]:
             if word.text == "http_500":
-                yield Found(word.location, "requests for a URL that answers 500 mark one node after the other down")
+                yield Found(word.location, "if a URL answers 500, NGINX marks one node after another down")
 
 
 def _no_retry(_found: Model, roles: Roles) -> Iterator[Found]:
@@ -136,9 +136,7 @@ def _unlimited(_found: Model, roles: Roles) -> Iterator[Found]:
             where = start(one.scope.enclosing("server") or one.scope)
             if where not in seen:
                 seen.add(where)
-                yield Found(
-                    where, f"a request that fails is sent to up to {plural(most, 'node')}, to one after the other"
-                )
+                yield Found(where, f"NGINX sends a failed request to up to {plural(most, 'node')}, one after another")
 
 
 RULES: Final = (

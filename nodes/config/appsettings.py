@@ -146,8 +146,8 @@ class Service:
         mark, command = self._mark(), self.protection_command("--de")
         return self.own.error(
             0 if mark is None else mark.start,
-            f"the settings of {self.name} are encrypted with a key of their machine: no other machine can read them",
-            f"decrypt it on that node, in an elevated prompt, and copy the file again: {command}",
+            f"the settings of {self.name} are encrypted with a key of the node: no other machine can read them",
+            f"decrypt the settings on that node, in an elevated prompt, and copy the file again: {command}",
             ENCRYPTED_ID,
         )
 

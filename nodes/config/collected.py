@@ -91,7 +91,7 @@ def read(path: Path) -> Node:
     try:
         raw = content(path, MAX_BYTES)
     except OSError as error:
-        hint = hint_for(error, "copy the file of collect-node.ps1 there, or correct the path")
+        hint = hint_for(error, "copy the file of collect-node.ps1 to this path, or correct the path")
         raise NodeError(f"{path}: cannot be read: {error.strerror}", hint) from None
     if len(raw) > MAX_BYTES:
         raise NodeError(f"{path}: is larger than {MAX_BYTES} bytes", _AGAIN)

@@ -114,8 +114,9 @@ class Config:
         command = self.protection_command(DECRYPT, section.name)
         return section.document.error(
             section.element.start,
-            f"<{section.name}> is encrypted with a key of its machine: no other machine can read it",
-            f"decrypt it on that node, in an elevated prompt, and copy the file again: {command}{self._other_tool}",
+            f"<{section.name}> is encrypted with a key of the node: no other machine can read it",
+            "decrypt the section on that node, in an elevated prompt, and copy the file again: "
+            f"{command}{self._other_tool}",
             "encrypted-section",
         )
 
@@ -249,8 +250,8 @@ class Config:
         if document is None:
             self.notes.append(
                 f"{section.document.location(section.element.start)}: <{section.name}> names the file "
-                f"{legible(source)}, which does not exist: nlbgen assumes that the node has none; if it has one, copy "
-                "it here"
+                f"{legible(source)}, which does not exist here. nlbgen assumes that the node does not have this "
+                "file either; if the node has it, copy it here"
             )
             return
         overlay = self._outside(APP, section.element, document)
@@ -375,7 +376,9 @@ def _of_collected(path: Path, site: str, core_tool: str | None, installed: str) 
     source = Collected(path, node.texts)
     main = source.find(path, node.main)
     if not source.has(main):
-        raise NodeError(f"{path}: has no {node.main}: {'; '.join(node.unreadable) or 'the script did not find it'}")
+        raise NodeError(
+            f"{path}: does not contain {node.main}: {'; '.join(node.unreadable) or 'the script did not find it'}"
+        )
     config = Config(source.document(main), site, core_tool, source)
     config.collected = node
     services, problems = services_of(path, source, installed)
@@ -399,10 +402,10 @@ def _load(path: Path, site: str, core_tool: str | None) -> Config:
                 f"{path}: is the web.config of IIS; the settings were read from {beside.name} in the same folder"
             )
             return other
-    missing = "the file has no machineKey, no EncryptionKey and none of an Orchestrator's settings"
+    missing = "the file has no machineKey, no EncryptionKey and no setting of an Orchestrator"
     if config.starts_core:
-        missing = "this is the web.config of IIS: it starts Orchestrator, and has none of its settings"
-    hint = f"from 2020.10 on the settings are in {CORE_FILE}: name that one"
+        missing = "this is the web.config of IIS: it only starts Orchestrator, and has no setting of Orchestrator"
+    hint = f"give the path of {CORE_FILE}: from 2020.10 on, the settings are in that file"
     raise config.main.error(config.main.root.start, missing, hint)
 
 
@@ -411,4 +414,6 @@ def _in_folder(folder: Path, site: str, core_tool: str | None) -> Config:
         path = file_in(folder, name)
         if path.exists():
             return _load(path, site, core_tool)
-    raise NodeError(f"{folder}: contains neither {CORE_FILE} nor {CLASSIC_FILE}", "name the node's config file")
+    raise NodeError(
+        f"{folder}: contains neither {CORE_FILE} nor {CLASSIC_FILE}", "give the path of the node's config file"
+    )

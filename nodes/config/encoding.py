@@ -58,7 +58,7 @@ def decode(raw: bytes) -> EncodedText:
     _check_declaration(text, codec, marked=bool(mark))
     result = EncodedText(text, codec, mark)
     if result.bytes_of(text) != raw:
-        raise EncodingError(f"the {codec} text would have other bytes when it is saved again")
+        raise EncodingError(f"nlbgen cannot edit this {codec} text without changes to other bytes of the file")
     return result
 
 

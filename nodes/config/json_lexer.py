@@ -116,7 +116,7 @@ class _Parser:
         self.gap()
         start, char = self.at, self.text[self.at : self.at + 1]
         if char in {"{", "["} and depth > MAX_DEPTH:
-            raise self.problem(f"more than {MAX_DEPTH} objects are inside each other", "correct the file")
+            raise self.problem(f"more than {MAX_DEPTH} objects and arrays are nested here", "correct the file")
         if char == "{":
             return self._members(depth)
         if char == "[":
@@ -139,7 +139,7 @@ class _Parser:
         self.at += 1
         while not self._closes("}"):
             if members and comma < 0:
-                raise self.problem("a comma is missing between two members", "write , after the member before")
+                raise self.problem("a comma is missing between two members", "write a comma after the member before")
             if not self.text.startswith('"', self.at):
                 raise self.problem(*_no_name(self.text[self.at : self.at + 1]))
             place, name = self.at, self._string()
@@ -154,7 +154,7 @@ class _Parser:
         self.at += 1
         while not self._closes("]"):
             if members and comma < 0:
-                raise self.problem("a comma is missing between two elements", "write , after the element before")
+                raise self.problem("a comma is missing between two elements", "write a comma after the element before")
             value = self.value(depth + 1)
             members.append(JsonMember(str(len(members)), value.start, value))
             comma = self._comma()
@@ -193,7 +193,11 @@ class _Parser:
         read = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         text: str = json.loads(f'"{read}"')
         if _SURROGATE.search(text):
-            raise JsonProblemError(start, "a text has half of a \\u pair", "write the other half, or the character")
+            raise JsonProblemError(
+                start,
+                "a text contains only one half of a surrogate pair (\\u)",
+                "write the other half, or the character",
+            )
         self.at = end + 1
         return text
 
@@ -201,13 +205,16 @@ class _Parser:
 def _no_value(char: str) -> tuple[str, str]:
     if not char:
         return "the file ends where a value must be", "copy the file from the node again"
-    return "this is not a value", 'write a text in quotes ("), a number, true, false or null; # is no comment, // is'
+    return (
+        "this is not a value",
+        'write a text in quotes ("), a number, true, false or null; a comment begins with //, not with #',
+    )
 
 
 def _no_name(char: str) -> tuple[str, str]:
     if char == ",":
         return "there is a comma too many", "remove it"
-    return "this is not a name in quotes", 'write names in quotes ("); # is no comment, // is'
+    return "this is not a name in quotes", 'write the name in quotes ("); a comment begins with //, not with #'
 
 
 def _no_end(char: str) -> tuple[str, str]:

@@ -46,7 +46,8 @@ def leaves(root: JsonValue) -> dict[str, Leaf]:
         if folded in found and leaf.value.kind not in {"object", "array"}:
             raise JsonProblemError(
                 leaf.start,
-                f"the setting {leaf.name} is a duplicate: names are compared without case, and A:B is B inside A",
+                f"the setting {leaf.name} is a duplicate: upper and lower case do not matter in names, and A:B "
+                "means B inside A",
                 "remove one of the two",
             )
         found[folded] = leaf
@@ -137,7 +138,10 @@ def _removal(text: str, root: JsonValue, gone: frozenset[str]) -> list[Edit]:
     index = home.members.index(member)
     after = index + 1 < len(home.members)
     if home.kind == "array" and after:
-        cause = "an element of the array is not in the first node's file, and those after it would get another index"
+        cause = (
+            "an element of this array is not in the first node's file. nlbgen does not remove it, because the "
+            "elements after it would get other indexes"
+        )
         raise JsonProblemError(member.start, cause, "copy the array from the first node's file by hand")
     comma = comma_after(text, member.value.end)
     start, end = _with_line(text, member.start, member.value.end if comma < 0 else comma + 1)

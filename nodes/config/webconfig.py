@@ -128,13 +128,13 @@ def read(path: Path) -> Document:
 def _reading_hint(path: Path) -> str:
     if path.exists():
         return "check its permissions"
-    return "copy the node's config file there, or correct the path"
+    return "copy the node's config file to this path, or correct the path"
 
 
 def parse(path: Path, raw: bytes) -> Document:
     """Parse the bytes of a file; raises NodeError."""
     if len(raw) > MAX_BYTES:
-        raise NodeError(f"{path}: is larger than {MAX_BYTES} bytes", "name the node's own config file")
+        raise NodeError(f"{path}: is larger than {MAX_BYTES} bytes", "give the path of the node's own config file")
     if not raw.strip():
         raise NodeError(f"{path}: is empty", "copy the node's config file again")
     try:
@@ -144,7 +144,8 @@ def parse(path: Path, raw: bytes) -> Document:
         raise ConfigError(Location(str(path), 1, 1), str(error), hint) from None
     if (tags := encoded.text.count("<")) > MAX_TAGS:
         raise NodeError(
-            f"{path}: has {tags} tags; the limit for a config file is {MAX_TAGS}", "name the node's own config file"
+            f"{path}: has {tags} tags; the limit for a config file is {MAX_TAGS}",
+            "give the path of the node's own config file",
         )
     if match := _DOCTYPE.match(encoded.text):
         where = place(path, encoded.text, match.end() - len("<!DOCTYPE"))

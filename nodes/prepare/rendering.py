@@ -56,7 +56,7 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
     for plan in farm_plan.nodes if with_configs else ():
         files += services.files(plan)
     notes += [
-        f"{node}/{path}: prepare-node.ps1 puts this prepared file in place: copy it to the node with the script"
+        f"{node}/{path}: prepare-node.ps1 installs this prepared file: copy it to the node together with the script"
         for node, path in services.prepared(farm_plan)
     ]
     shared = stores.stores_of(spec, classic=source.kind == "classic")
@@ -67,7 +67,10 @@ def render(spec: Spec, *, with_secrets: bool = False, with_configs: bool = True)
     first = loaded.get(spec.farm.primary, source)
     login = redis_scripts.login(spec, stores.desired_settings(spec, shared, first, source), first)
     files += _farm_files(spec, farm_plan, source, login, with_secrets=with_secrets)
-    notes += [f"{node.name}: the spec names no config, so only its script was written" for node in _unnamed(spec.farm)]
+    notes += [
+        f"{node.name}: the spec has no `config` for this node, so only its script was written"
+        for node in _unnamed(spec.farm)
+    ]
     return Prepared(tuple(sorted(files, key=lambda file: file.path)), tuple(notes))
 
 
@@ -75,7 +78,7 @@ def absent(spec: Spec) -> str:
     """Why no file can be rendered because a config file is missing; empty if all exist."""
     primary = spec.farm.primary
     if spec.farm.keys.source == "primary" and primary.config is None:
-        return f"the spec does not name the config of {primary.name}"
+        return f"the spec has no `config` for {primary.name}"
     missing = (f"{file} does not exist" for _path, file in spec_files.named(spec) if not configs.is_there(file))
     return next(missing, "")
 

@@ -38,9 +38,9 @@ def identity(farm: Farm) -> Step:
         [
             (
                 f"From 2020.4 on, Orchestrator has an Identity Server with settings of its own, in {settings}. "
-                "The scripts do not change them. If the `config` of each node is a copy of its install folder, "
-                "`nlbgen nodes audit` compares them. Compare them on all nodes, and write the values of the "
-                "first node where they differ:"
+                "The scripts do not change these settings. If the `config` of each node is a copy of its install "
+                "folder, `nlbgen nodes audit` compares them. Otherwise compare these values on all nodes, and "
+                "write the values of the first node where they differ:"
             ),
             (
                 "`ConnectionStrings.DefaultConnection` (the same database); `EncryptionSettings.EncryptionKey` (the "

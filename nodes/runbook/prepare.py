@@ -128,12 +128,13 @@ def prepare(farm: Farm, title: str, nodes: Sequence[Node], variables: dict[str, 
             "not, the database user may not create them."
         )
     rollback = (
-        "if the site ran with the farm's keys before and does not answer, the script puts the old file back itself. To "
-        "go back later, copy the dated backup, which the script names, over the config file."
+        "if a site that ran with the farm's keys before does not answer, the script restores the old file itself. "
+        "For a later rollback, copy the dated backup over the config file; the script shows the name of the "
+        "backup."
     )
     undo = blocks(("powershell", _restore(farm, core=core), "On a node that served the farm before"))
     if not core:
-        rollback += " A new node has no old file that may run: it must not run with its own keys."
+        rollback += " On a new node, do not restore the old file: the node must not run with its own keys."
         undo += blocks(("powershell", [*site_lines(farm), *STOP], "On a new node"))
     return Step(
         title,

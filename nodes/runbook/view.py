@@ -222,8 +222,8 @@ def _audit(farm: Farm, with_services: frozenset[str], *, core: bool) -> Step:
         "Check that the nodes agree",
         [
             (
-                f"Copy each node's config file to its path in the spec ({paths or 'name one at each node'}), then run "
-                "the audit."
+                f"Copy each node's config file to its path in the spec ({paths or 'write a `config` for each node'}), "
+                "then run the audit."
             ),
             (
                 "If the keys must not leave the nodes: `nlbgen nodes collect` writes a script that collects a node "

@@ -52,7 +52,7 @@ class HaproxyFile:
         self._keys = _keys(self._model, listeners, passed=self._choice.passes_tls)
         self.plan = _plan(self._choice, self._keys, self._model)
         if len(self.plan.nodes) > MAX_NODES:
-            reason = f"{len(self.plan.nodes)} nodes, and the lab starts at most {MAX_NODES}"
+            reason = f"the configuration has {len(self.plan.nodes)} nodes, but the lab starts at most {MAX_NODES}"
             raise UnmappableError([unmappable(self._choice.backend.location, "", reason)])
         self.spare_ports = sum(len(bind.address.text.split(",")) for bind in binds) + len(peer_lines(self._model))
 

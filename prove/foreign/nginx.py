@@ -52,7 +52,7 @@ class NginxFile:
         self._direct = [one for proxied in self._model.proxied if (one := direct(proxied, self._model)) is not None]
         self.plan = self._plan()
         if len(self.plan.nodes) > MAX_NODES:
-            reason = f"{len(self.plan.nodes)} nodes, and the lab starts at most {MAX_NODES}"
+            reason = f"the configuration has {len(self.plan.nodes)} nodes, but the lab starts at most {MAX_NODES}"
             raise UnmappableError([unmappable(self._choice.statement.location, "", reason)])
         self.spare_ports = len(listens)
 
@@ -152,7 +152,7 @@ def _members(found: Model) -> list[tuple[Member, Key]]:
     for upstream in found.upstreams.values():
         schemes = {one.target.scheme for one in found.uses.get(upstream.name, ())}
         if len(schemes) > 1:
-            reason = "a simulated node has either HTTP or HTTPS, and this upstream is used with both"
+            reason = "a simulated node has either HTTP or HTTPS, but this upstream is used with both"
             raise UnmappableError([unmappable(upstream.statement.location, f"upstream {upstream.name}", reason)])
         for one in upstream.members:
             port = one.key[1] if one.host in crowded else ""

@@ -41,7 +41,7 @@ def unavailable(*programs: str) -> str:
     if os.geteuid() != 0:
         return "network namespaces need root"
     tried = execute([str(program("unshare")), "--net", "true"], SECONDS, "")
-    return "" if tried.status == 0 else f"this machine makes no network namespaces: {tried.reason}"
+    return "" if tried.status == 0 else f"this machine cannot create network namespaces: {tried.reason}"
 
 
 class Host:

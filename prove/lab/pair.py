@@ -48,7 +48,7 @@ def unsupported(farm: Farm) -> str:
     addresses = [str(ipaddress.ip_interface(vip.address).ip), *vip.balancers, *(node.address for node in farm.nodes)]
     for address in addresses:
         if not _is_ipv4(address):
-            return f"{address} is not an IPv4 address: the network of the lab has no others, and no name server"
+            return f"{address} is not an IPv4 address: the lab's network has only IPv4 addresses and no name server"
     return unavailable("keepalived", "curl")
 
 

@@ -206,7 +206,7 @@ def _faults(farm: Farm, answer: Fetched, live: bool) -> list[str]:
     affinity = farm.affinity
     given = [value for name, value in answer.headers if name.lower() == "set-cookie" and value.startswith(f"{COOKIE}=")]
     if affinity != "cookie" and not (affinity == "signalr" and live):
-        return [f"{value}, and the farm has no affinity there" for value in given]
+        return [f"{value}, but the farm has no affinity there" for value in given]
     if len(given) != 1:
         return [f"{len(given)} affinity cookies in one response"]
     value, *rest = given[0].split(";")

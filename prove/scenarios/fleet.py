@@ -204,7 +204,7 @@ async def _drained_in_part(bench: TestBench, node: str, whole: float, part: floa
 def _kept(farm: Farm) -> str:
     """Return that no node may leave the rotation, if the farm's own minimum forbids it."""
     least = farm.least_nodes
-    return f"balancer.minimum is {least}, so no node may leave" if len(serving(farm)) <= least else ""
+    return f"balancer.minimum is {least}, so no node may leave the rotation" if len(serving(farm)) <= least else ""
 
 
 class RobotsRedis(FleetScenario):

@@ -87,7 +87,7 @@ class RedisBench:
         since = perf_counter()
         while not self.stream.flows(since):
             if perf_counter() > since + CHANGE_SECONDS:
-                raise NlbgenError("the nodes do not get messages through the front")
+                raise NlbgenError("the nodes do not get messages through the Redis frontend")
             await asyncio.sleep(0.1)
         await asyncio.sleep(seconds)
 
@@ -141,7 +141,7 @@ class RedisScenario(Scenario):
     """A scenario for farms whose balancer leads to the master of Redis."""
 
     seconds = 180.0
-    changes_farm = "it needs the front of Redis that nlbgen renders"
+    changes_farm = "it needs the Redis frontend that nlbgen renders"
 
     def skip_reason(self, farm: Farm, vendor: str) -> str:
         """Skip farms without a front, vendors that cannot render it, and machines without Redis."""
@@ -218,7 +218,9 @@ class RedisSentinels(RedisScenario):
 
     name = "redis-sentinels"
     title = "the Sentinels crash one after the other"
-    why = "a front that needs the Sentinels' votes must not close the nodes' connections when the Sentinels fail"
+    why = (
+        "a Redis frontend that needs the Sentinels' votes must not close the nodes' connections when the Sentinels fail"
+    )
 
     async def run(self, bench: TestBench) -> Metrics:
         """Kill each Sentinel, and watch the messages."""

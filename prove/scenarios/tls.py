@@ -32,7 +32,7 @@ class TlsOnly(Scenario):
         """Skip farms whose balancer does not terminate TLS."""
         del vendor
         if farm.frontend.tls.mode == "passthrough":
-            return "the nodes terminate TLS: IIS decides how"
+            return "the nodes terminate TLS: IIS determines the TLS settings"
         return "" if farm.balancer_tls else "the farm has no TLS"
 
 

@@ -160,8 +160,8 @@ class F5Backend(Backend[P]):
         if "Invalid Virtual Address" not in error.message:
             return error
         hint = (
-            "an address can have virtual servers in one partition only: remove those of the other partition, or write "
-            "another frontend.address, or the other partition as f5.partition"
+            "remove the virtual servers in the other partition, or write another frontend.address, or write the "
+            "other partition as f5.partition: an address can have virtual servers in one partition only"
         )
         ours = {virtual_address(str(one.properties.get("destination"))) for one in self.wanted}
         holders: list[str] = []

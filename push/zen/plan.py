@@ -148,8 +148,8 @@ class Planner:
         other = self.state.taken.get((farm.vip, str(farm.port)))
         if other is not None:
             raise DeviceError(
-                f"{self.work.target}: the farm {other} has the address {farm.vip}:{farm.port} already",
-                f"remove it, or give it the name {farm.name} and push with --adopt",
+                f"{self.work.target}: the farm {other} already has the address {farm.vip}:{farm.port}",
+                f"remove that farm, or rename it to {farm.name} and push with --adopt",
             )
         self.work.change(f"farms/{farm.name}", None, f"{kind(farm)} at {farm.vip}:{farm.port}")
         self.work.steps.append(CreateFarm(f"create the farm {farm.name}", create(farm), (), farm.name))
@@ -293,7 +293,7 @@ class Planner:
 
     def _remove(self, name: str) -> None:
         if not self.options.prune or not self.state.marked(self.objects.main.name):
-            self.work.notes.append(f"the farm {name} is not in the spec: --prune removes it, if it is nlbgen's")
+            self.work.notes.append(f"the farm {name} is not in the spec: --prune removes it if nlbgen created it")
             return
         self.work.change(f"farms/{name}", "a farm", None)
         self.work.last.append(Send(f"remove the farm {name}", Call("DELETE", f"/farms/{name}", {})))

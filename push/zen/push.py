@@ -114,8 +114,9 @@ class Zen(Backend[Planned]):
         if self.generation.dialect == "pound":
             line = f"WSTimeOut {main.times.websocket}"
             yield (
-                "the API cannot set WSTimeOut: a WebSocket without traffic is closed after 600 seconds; for more, add "
-                f"the line `{line}` to {self.generation.config}/{main.name}_proxy.cfg: pushes keep it"
+                "the API cannot set WSTimeOut: a WebSocket without traffic is closed after 600 seconds. For a "
+                f"longer time, add the line `{line}` to {self.generation.config}/{main.name}_proxy.cfg; pushes "
+                "keep this line"
             )
         if self.generation.dialect == "zproxy-ng" and (limit := silence_limit(main.times)) is not None:
             yield limit

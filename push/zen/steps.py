@@ -84,8 +84,9 @@ class CreateFarm(Send):
             return None
         address, port = self.call.body["vip"], self.call.body["vport"]
         return (
-            f"add the address {address}, up, in the network section of the device's web interface, or write one of its "
-            f"addresses as frontend.address; no other service may use the port {port}; then push again"
+            f"add the address {address} (up) in the network section of the device's web interface, or write one "
+            f"of the device's addresses as frontend.address. No other service may use the port {port}. Then push "
+            "again"
         )
 
 
@@ -99,8 +100,8 @@ class GiveCertificate(Send):
             return None
         name = self.call.body["file"]
         return (
-            "write the path of a PEM (key, certificate, chain) as zen.certificate, which the push uploads then; or "
-            f"upload it as {name} in the device's web interface; then push again"
+            "write the path of a PEM file (key, certificate, chain) as zen.certificate: the push then uploads it; "
+            f"or upload the file as {name} in the device's web interface. Then push again"
         )
 
 

@@ -56,7 +56,7 @@ def parse(source: Source) -> Read:
     inner = value.get("declaration") if value.text("class") == "AS3" else value
     if inner is None or inner.text("class") != "ADC":
         hint = 'give a declaration with `"class": "ADC"`, bigip.conf or a UCS archive'
-        raise UnreadableError.at(value.location, "the JSON is no declaration of AS3", hint)
+        raise UnreadableError.at(value.location, "the JSON is not a declaration of AS3", hint)
     reader = _Declaration()
     if inner is not value:
         reader.statements.append(whole("AS3", "request", value.location, scalars(value)))

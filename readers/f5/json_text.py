@@ -67,7 +67,7 @@ class _Reader:
     def value(self, depth: int) -> Value:
         self.skip()
         if depth > DEEPEST:
-            raise UnreadableError.at(self.source.at(self.at), f"more than {DEEPEST} levels inside each other")
+            raise UnreadableError.at(self.source.at(self.at), f"more than {DEEPEST} objects and arrays are nested here")
         location, mark = self.source.at(self.at), self.text[self.at : self.at + 1]
         if mark == "{":
             members: list[Member] = []

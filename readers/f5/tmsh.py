@@ -114,7 +114,7 @@ class _Reader:
                 self.source.at(start), 'unexpected "{"', "write the kind and the name of the object"
             )
         if len(self.blocks) == DEEPEST:
-            raise UnreadableError.at(self.source.at(start), f"more than {DEEPEST} blocks inside each other")
+            raise UnreadableError.at(self.source.at(start), f"more than {DEEPEST} blocks are nested here")
         self.words = []
         if self.blocks and head and head[0].location.line == self.blocks[-1][0][-1].location.line:
             head = self.divided(head)

@@ -32,7 +32,9 @@ class Branches:
         """Take over a line that begins with a dot; raises UnreadableError."""
         name = words[0].text
         if name not in _NAMES:
-            raise UnreadableError.at(words[0].location, f"{name} is not a directive of HAProxy", "is it a comment?")
+            raise UnreadableError.at(
+                words[0].location, f"{name} is not a directive of HAProxy", "remove the line; a comment begins with #"
+            )
         if name == ".if":
             value = _value(words[1:])
             self._open.append(_Branch(words[0], value is False, value is True, last=False))

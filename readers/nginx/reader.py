@@ -44,7 +44,7 @@ def _part(statements: tuple[Statement, ...]) -> list[Unread]:
     first = next((one for one in statements if one.name in {"server", "upstream"}), None)
     if first is None:
         return []
-    reason = "there is no http block, which can set more; give nginx.conf, or the output of nginx -T"
+    reason = "the file has no http block, which could contain more settings; give nginx.conf, or the output of nginx -T"
     return [Unread(first.location, reason)]
 
 
@@ -83,7 +83,7 @@ class _Reader:
                     self.unread.append(Unread(words[0].location, f"{words[0].text}: nlbgen does not run programs"))
             elif mark == "{":
                 if len(blocks) + len(including) == DEEPEST:
-                    raise UnreadableError.at(location, f"more than {DEEPEST} blocks inside each other")
+                    raise UnreadableError.at(location, f"more than {DEEPEST} blocks are nested here")
                 blocks.append((words, current))
                 current = []
             elif blocks:
@@ -114,7 +114,7 @@ def _require_bounds(source: Source, including: tuple[Source, ...], includes: int
     if source in including:
         raise UnreadableError.at(location, f"the file includes itself: {source.name}", "remove this include")
     if includes > _MOST_INCLUDES or len(including) > DEEPEST:
-        what = f"more than {_MOST_INCLUDES} includes, or more than {DEEPEST} inside each other"
+        what = f"more than {_MOST_INCLUDES} includes, or more than {DEEPEST} nested includes"
         raise UnreadableError.at(location, what)
 
 

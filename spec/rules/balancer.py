@@ -17,9 +17,10 @@ def _health_path(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("balancer", "health", "path"),
             f"no health endpoint is known for Orchestrator {farm.orchestrator.version}",
-            "write `health: {path: /PATH}` under `balancer`, with a path that answers 200 without a login, and another "
-            "status when the node does not work. Warning: no documentation names such a path for this version. "
-            "`/Account/Login` may be one; try it on a node first: `curl -k -i https://localhost/Account/Login`",
+            "write `health: {path: /PATH}` under `balancer`. The path must answer 200 "
+            "without a login while the node works, and another status while it does not. No "
+            "documentation names such a path for this version. Try `/Account/Login` on a "
+            "node first: `curl -k -i https://localhost/Account/Login`",
         )
 
 
@@ -28,20 +29,22 @@ def _health_paths(farm: Farm) -> Iterator[Finding]:
     if health.paths and "path" in health.written:
         yield Finding(
             ("balancer", "health", "paths"),
-            "`path` and `paths` are both given, and `path` is the short form of `paths` with one path",
+            "`path` and `paths` are both written, but they exclude each other: `path` is "
+            "the short form of `paths` with one path",
             "keep one of them",
         )
     for index, path in enumerate(health.paths):
         if path.lower() in {earlier.lower() for earlier in health.paths[:index]}:
-            yield Finding(("balancer", "health", "paths", index), f"{path} is listed twice", "name each service once")
+            yield Finding(("balancer", "health", "paths", index), f"{path} is listed twice", "write each path once")
 
 
 def _details_key(farm: Farm) -> Iterator[Finding]:
     if farm.balancer.health.details_key is not None and not any(map(facts.takes_details_key, farm.health_paths)):
         yield Finding(
             ("balancer", "health", "details_key"),
-            f"is not used: no check requests /api/health (checked: {', '.join(farm.health_paths) or 'nothing'})",
-            "remove it, or check /api/health, which Orchestrator has from 2021.10 on",
+            "is not used: no health check requests /api/health (requested: "
+            f"{', '.join(farm.health_paths) or 'nothing'})",
+            "remove `details_key`, or check /api/health, which Orchestrator has from 2021.10 on",
         )
 
 
@@ -61,8 +64,8 @@ def _core_affinity(farm: Farm) -> Iterator[Finding]:
             ("balancer", "affinity"),
             "ASP.NET Core SignalR without affinity works only for clients that use WebSockets with SkipNegotiation; "
             'others get 404 "No Connection with that ID"',
-            "write `affinity: auto`, or `affinity: source` if clients do not store cookies; if all clients skip the "
-            "negotiation, write `accept: [core-affinity]`",
+            "write `affinity: auto`; if clients do not store cookies, write `affinity: "
+            "source`; if all clients skip the negotiation, write `accept: [core-affinity]`",
         )
 
 
@@ -70,9 +73,10 @@ def _affinity_auto(farm: Farm) -> Iterator[Finding]:
     if several(farm) and farm.affinity != "none" and "affinity" not in farm.balancer.written:
         yield Finding(
             ("balancer", "affinity"),
-            f"is not given: `auto` is `{farm.affinity}` here, because Orchestrator {farm.orchestrator.version} uses "
-            "SignalR Core",
-            f"write `affinity: {farm.affinity}`, or the old default: `affinity: none` with `accept: [core-affinity]`",
+            f"is not written: the default `auto` means `{farm.affinity}`, because "
+            f"Orchestrator {farm.orchestrator.version} uses SignalR Core",
+            f"write `affinity: {farm.affinity}`; for the behaviour of older versions, write "
+            "`affinity: none` and `accept: [core-affinity]`",
         )
 
 
@@ -106,8 +110,8 @@ def _metrics_port(farm: Farm) -> Iterator[Finding]:
     if port in taken and (frontend.address == "*" or loopback(frontend.address)):
         yield Finding(
             ("balancer", "metrics_port"),
-            f"port {port} is {taken[port]}, on the same address",
-            f"write another port, for example {8404 if 8404 not in taken else 8405}: the statistics need their own",
+            f"port {port} is already used on the same address: it is {taken[port]}",
+            f"write another port for the statistics, for example {8404 if 8404 not in taken else 8405}",
         )
 
 

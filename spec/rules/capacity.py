@@ -28,8 +28,8 @@ def _connections(farm: Farm) -> Iterator[Finding]:
     more = f" and `open_files: {files}`" if files > limits.open_files else ""
     yield Finding(
         ("orchestrator", "robots"),
-        f"{robots} robots need {needed} connections (one for each, and a quarter for other requests), but the limit "
-        f"is {limits.connections}",
+        f"{robots} robots need {needed} connections (one for each robot, and a quarter more "
+        f"for other requests), but the limit is {limits.connections}",
         f"write `connections: {needed}`{more} under balancer.limits",
     )
 
@@ -44,12 +44,13 @@ def _ports(farm: Farm) -> Iterator[Finding]:
     else:
         addresses = -(-needed // ALL_PORTS)
         hint = (
-            f"one address has at most {ALL_PORTS} ports for each node: use {addresses} balancers, each with a part of "
-            f"the robots (on F5, {addresses} SNAT addresses)"
+            f"one address has at most {ALL_PORTS} ports for each node: use {addresses} balancers, each with a "
+            f"part of the robots (on F5, {addresses} SNAT addresses)"
         )
     yield Finding(
         ("orchestrator", "robots"),
-        f"if only one node is left, the balancer needs {needed} ports to it, and Linux has {LINUX_PORTS} by default",
+        f"if only one node is left, the balancer needs {needed} source ports for its "
+        f"connections to this node, but Linux has {LINUX_PORTS} by default",
         f"{hint}, then accept this (`accept: [robots-ports]`)",
     )
 
@@ -60,8 +61,8 @@ def _tracked(farm: Farm) -> Iterator[Finding]:
     if entries > TRACKED:
         yield Finding(
             ("orchestrator", "robots"),
-            f"a firewall on the balancer needs {entries} entries to track the connections of {robots} robots, and its "
-            f"default can be {TRACKED}",
+            f"if the balancer's firewall tracks connections, it needs {entries} entries for {robots} robots, but "
+            f"its default limit can be {TRACKED}",
             f"set `net.netfilter.nf_conntrack_max = {2 * entries}` on the balancer, then accept this "
             "(`accept: [robots-tracked]`)",
         )

@@ -34,7 +34,8 @@ def _redis_loopback(farm: Farm) -> Iterator[Finding]:
             yield Finding(
                 path,
                 f"{server} is a loopback address: each node connects to its own machine, not to the same Redis",
-                "write the name of the machine that runs Redis; with a local proxy to it, accept this error",
+                "write the name of the machine that runs Redis; if a proxy on each node "
+                "forwards to one Redis, accept this error",
             )
 
 
@@ -45,7 +46,7 @@ def _database_local(farm: Farm) -> Iterator[Finding]:
     if database is not None and several(farm) and servers.is_local(database.server):
         yield Finding(
             (*_DATABASE, "server"),
-            f"{database.server} is the machine itself on every node: each node connects to its own SQL Server",
+            f"{database.server} means the machine itself: each node would connect to its own SQL Server",
             r"write the name of the machine that runs SQL Server, as in SQL01\PROD",
         )
 
@@ -58,16 +59,19 @@ def _redis_abort_connect(farm: Farm) -> Iterator[Finding]:
         if key.lower() == "abortconnect" and value.lower() in {"false", "no", "off", "0"}:
             yield Finding(
                 (*_REDIS, "options", key),
-                "a node that starts while Redis is down never gets SignalR's messages, even after Redis is up again",
-                "leave out abortConnect: by default the node connects as soon as Redis is up",
+                "with this option, a node that starts while Redis is down never gets "
+                "SignalR's messages, even after Redis is up again",
+                "remove abortConnect: by default the node connects as soon as Redis is up",
             )
 
 
 _NAMED_REDIS: Final = {
-    "password": "write `password` by reference under `stores.redis`",
-    "user": "write `user` under `stores.redis`",
-    "ssl": "write `tls` under `stores.redis`",
-    "sentinelpassword": "leave it out: nlbgen keeps the one in the node's own connection string",
+    "password": "remove it, and write `password` by reference under `stores.redis`",
+    "user": "remove it, and write `user` under `stores.redis`",
+    "ssl": "remove it, and write `tls` under `stores.redis`",
+    "sentinelpassword": (
+        "remove it: nlbgen keeps the password of the Sentinels that is in the node's own connection string"
+    ),
 }
 _NAMED_SQL: Final = {
     "Data Source": "`server`",
@@ -89,13 +93,19 @@ def _redis_options(farm: Farm) -> Iterator[Finding]:
     core, newest = farm.orchestrator.is_core, facts.uses_newest_redis_client(version)
     clients = redis_clients.candidates(core=core, newest=newest) if version else redis_clients.CLIENTS
     if redis.user is not None and (refusal := strings.refusal(f"redis,user={redis.user}", clients)) is not None:
-        yield Finding((*_REDIS, "user"), f"{refusal.message}{_era(farm)}", "leave out `user`")
+        yield Finding((*_REDIS, "user"), f"{refusal.message}{_era(farm)}", "remove `user`")
     for key, value in redis.settings.items():
         path = (*_REDIS, "options", key)
         if key.lower() in _NAMED_REDIS:
-            yield Finding(path, f"{key} does not belong here", _NAMED_REDIS[key.lower()])
+            yield Finding(
+                path,
+                f"{key} cannot be written under `options`",
+                _NAMED_REDIS[key.lower()],
+            )
         elif "," in value:
-            yield Finding(path, "StackExchange.Redis ends a value at a comma, which cannot be quoted", "leave it out")
+            yield Finding(
+                path, "StackExchange.Redis ends a value at a comma, which cannot be quoted", "remove this option"
+            )
         elif (refusal := strings.refusal(f"redis,{key}={value}", clients)) is not None:
             yield Finding(path, f"{refusal.message}{_era(farm)}", refusal.hint)
 
@@ -113,7 +123,11 @@ def _database_options(farm: Farm) -> Iterator[Finding]:
         path = (*_DATABASE, "options", key)
         named = _named(key, clients)
         if named:
-            yield Finding(path, f"{key} does not belong here", f"write {named} under `stores.database`")
+            yield Finding(
+                path,
+                f"{key} cannot be written under `options`",
+                f"remove it, and write {named} under `stores.database`",
+            )
         elif (refusal := sql.refusal(f"{key}={quoted(value)};Database=x", clients)) is not None:
             yield Finding(path, f"{refusal.message}{_era(farm)}", refusal.hint)
 

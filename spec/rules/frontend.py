@@ -50,7 +50,7 @@ def _passthrough_http(farm: Farm) -> Iterator[Finding]:
             yield Finding(
                 path,
                 "has no effect: with passthrough the balancer does not decrypt TLS",
-                "leave it out, or write `mode: bridge` under frontend.tls",
+                "remove this key, or write `mode: bridge` under frontend.tls",
             )
 
 
@@ -61,7 +61,7 @@ def _windows_sign_in(farm: Farm) -> Iterator[Finding]:
             ("frontend", "http2"),
             "Windows sign-in fails over HTTP/2: NTLM and Negotiate authenticate one connection to a node, but the "
             "requests of one HTTP/2 client use several connections",
-            "remove the line, or write `windows_sign_in: false` if users do not sign in by NTLM or Negotiate",
+            "remove this line; if users do not sign in by NTLM or Negotiate, write `windows_sign_in: false` instead",
         )
 
 
@@ -95,14 +95,14 @@ def _redirect(farm: Farm) -> Iterator[Finding]:
     if frontend.tls.mode == "none":
         yield Finding(
             ("frontend", "redirect_http"),
-            "there is no https to redirect to: tls.mode is none",
-            "leave redirect_http out, or write a TLS mode",
+            "the redirect to https needs https, but tls.mode is none",
+            "remove `redirect_http`, or write a TLS mode",
         )
     elif frontend.port == 80:
         yield Finding(
             ("frontend", "port"),
-            "port 80 is already used by the redirect to https",
-            "write another port (443), or `redirect_http: false`",
+            "port 80 is already used for the redirect to https",
+            "write another port, for example 443, or write `redirect_http: false`",
         )
 
 
@@ -119,7 +119,7 @@ def _vip_address(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("frontend", "address"),
             f"the balancer listens only on {listen}, but clients connect to the shared address {shared}",
-            f"write `address: {shared}`, or leave it out to listen on every address",
+            f"write `address: {shared}`, or remove `address` to listen on every address",
         )
     network = ipaddress.ip_interface(vip.address).network
     if network.num_addresses > 2 and shared in {network.network_address, network.broadcast_address}:

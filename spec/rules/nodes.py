@@ -118,7 +118,7 @@ def _node_is_farm(farm: Farm) -> Iterator[Finding]:
         if node.address in names:
             yield Finding(
                 ("nodes", index, "address"),
-                f"{node.address} is a name of the farm: clients resolve it to the balancer, and this is a request loop",
+                f"{node.address} is a name of the farm: the balancer would send requests to itself (a request loop)",
                 "write the address of the node itself",
             )
 
@@ -129,14 +129,15 @@ def _node_is_balancer(farm: Farm) -> Iterator[Finding]:
         if node.address == listen and farm.port_of(node) == farm.frontend.port:
             yield Finding(
                 ("nodes", index, "address"),
-                f"{node.name} has the balancer's own address and port: this is a request loop",
+                f"{node.name} has the balancer's own address and port: the balancer would "
+                "send requests to itself (a request loop)",
                 "give the node or the balancer another address",
             )
         elif loopback(node.address) and not loopback(listen):
             yield Finding(
                 ("nodes", index, "address"),
-                f"{node.address} is a loopback address: on the balancer it is the balancer itself",
-                "write the address at which the balancer reaches the node",
+                f"{node.address} is a loopback address: the balancer would connect to itself",
+                "write the address at which the balancer can reach the node",
             )
 
 

@@ -18,8 +18,8 @@ OLDEST: Final = Version("6.0")
 """The first version with TLS and users."""
 SERVICE_NAME: Final = "servicename"
 HANGS: Final = (
-    "the nodes' StackExchange.Redis does not notice a master that hangs (measured: 2.8.16 got no message as long as it "
-    "hung, 3.4.35 none for 24 to 36 s)"
+    "the nodes' StackExchange.Redis does not notice a master that hangs (measured: with "
+    "2.8.16, no message arrived while the master hung; with 3.4.35, none for 24 to 36 s)"
 )
 
 
@@ -37,8 +37,9 @@ def _one_shape(farm: Farm) -> Iterator[Finding]:
         if attribute in redis.written:
             yield Finding(
                 (*REDIS, key),
-                "with `sentinel`, the nodes connect to the front, and the hosts of Redis are `sentinel.nodes`",
-                f"leave out `{key}`, or `sentinel`",
+                "`sentinel` excludes `host`, `port`, `endpoints` and `install_on`: the hosts of Redis "
+                "are under `sentinel.nodes`",
+                f"remove `{key}`, or remove `sentinel`",
             )
 
 
@@ -49,13 +50,16 @@ def _hosts(farm: Farm) -> Iterator[Finding]:
     if len(sentinel.nodes) < LEAST_SENTINELS:
         yield Finding(
             NODES,
-            f"{len(sentinel.nodes)} Sentinels cannot replace a master: more than half of them must agree, also while "
-            "the host of the master is down",
+            f"{len(sentinel.nodes)} Sentinels cannot replace a failed master: more than "
+            "half of all Sentinels must agree, even if the Sentinel on the master's host is "
+            "down too",
             "write three hosts; one of them can run only Sentinel (`redis: false`)",
         )
     if len(sentinel.servers) < LEAST_SERVERS:
         yield Finding(
-            NODES, f"{len(sentinel.servers)} server of Redis has no replacement", "write two or three hosts with Redis"
+            NODES,
+            f"the number of hosts with Redis is {len(sentinel.servers)}: no other host can replace a failed master",
+            "write two or three hosts with Redis",
         )
 
 
@@ -67,15 +71,18 @@ def _host_names(farm: Farm) -> Iterator[Finding]:
         if not _is_address(host.address):
             yield Finding(
                 (*path, "address"),
-                f"{host.address} is a name, but Sentinel announces the master by its address",
+                f"{host.address} is a name, but Sentinel needs the address of each host: it "
+                "announces the master by its address",
                 "write the IPv4 or IPv6 address",
             )
         if host.name in {other.name for other in nodes[:index]}:
-            yield Finding((*path, "name"), f"{host.name} is the name of another host", "give each host its own name")
+            yield Finding(
+                (*path, "name"), f"{host.name} is already the name of another host", "give each host its own name"
+            )
         if host.address in {other.address for other in nodes[:index]}:
             yield Finding(
                 (*path, "address"),
-                f"{host.address} is another host's address: one failure would stop both",
+                f"{host.address} is already the address of another host: one failure would stop both",
                 "give each host its own address",
             )
 
@@ -93,8 +100,9 @@ def _quorum(farm: Farm) -> Iterator[Finding]:
     if sentinel is not None and sentinel.quorum > len(sentinel.nodes):
         yield Finding(
             (*SENTINEL, "quorum"),
-            f"{sentinel.quorum} Sentinels must agree that the master is down, but there are {len(sentinel.nodes)}",
-            f"write {sentinel.majority}, or leave it out",
+            f"`quorum` requires {sentinel.quorum} Sentinels to agree that the master is "
+            f"down, but there are only {len(sentinel.nodes)}",
+            f"write {sentinel.majority}, or remove `quorum`",
         )
 
 
@@ -103,7 +111,8 @@ def _password(farm: Farm) -> Iterator[Finding]:
     if redis is not None and redis.sentinel is not None and redis.password is None:
         yield Finding(
             (*REDIS, "password"),
-            "Redis and Sentinel refuse connections from other hosts without a password, and the front logs in with it",
+            "is missing: without a password, Redis and Sentinel refuse connections from "
+            "other hosts, and the Redis frontend cannot log in",
             "write `password: {env: NAME}` under `stores.redis`",
         )
 
@@ -113,10 +122,11 @@ def _version(farm: Farm) -> Iterator[Finding]:
     if sentinel is not None and sentinel.version < OLDEST and not sentinel.on_windows:
         yield Finding(
             (*SENTINEL, "version"),
-            f"Redis {sentinel.version} has no TLS and no users, and before 5.0.1 its Sentinel has no password: any "
-            "client that reaches it can name another master",
-            f'install {OLDEST} or later, and write `version: "{OLDEST}"`; or, for Redis for Windows, write '
-            f'`version: "{REDIS_FOR_WINDOWS}"`',
+            f"Redis {sentinel.version} is too old: it has no TLS and no users, and before "
+            "5.0.1 Sentinel has no password. Any client that reaches such a Sentinel can "
+            "make another server the master",
+            f'install {OLDEST} or later, and write `version: "{OLDEST}"`; for Redis for '
+            f'Windows, write `version: "{REDIS_FOR_WINDOWS}"`',
         )
 
 
@@ -130,8 +140,8 @@ def _windows(farm: Farm) -> Iterator[Finding]:
             yield Finding(
                 (*REDIS, key),
                 f"Redis for Windows ({REDIS_FOR_WINDOWS}) has no {what}",
-                f"leave out `{key}`; or install Redis {OLDEST} or later on Linux hosts, and write "
-                f'`sentinel.version: "{OLDEST}"`',
+                f"remove `{key}`; or install Redis {OLDEST} or later on Linux hosts, and "
+                f'write `sentinel.version: "{OLDEST}"`',
             )
 
 
@@ -140,10 +150,12 @@ def _open_sentinel(farm: Farm) -> Iterator[Finding]:
     if sentinel is not None and sentinel.on_windows:
         yield Finding(
             (*SENTINEL, "version"),
-            f"Sentinel of Redis for Windows ({REDIS_FOR_WINDOWS}) has no password: any client that reaches its port "
-            "can name another master, stop Sentinel, and run a program on the host (SENTINEL SET notification-script)",
-            "let only the hosts of Redis and the balancers reach the ports (redis/INSTALL.md has the firewall rules), "
-            f"and accept this warning; or install Redis {OLDEST} or later on Linux hosts",
+            f"Sentinel of Redis for Windows ({REDIS_FOR_WINDOWS}) has no password: any "
+            "client that reaches its port can make another server the master, stop "
+            "Sentinel, or run a program on the host (SENTINEL SET notification-script)",
+            "open the ports in the firewalls only for the hosts of Redis and the balancers "
+            "(redis/INSTALL.md has the rules), and accept this warning; or install Redis "
+            f"{OLDEST} or later on Linux hosts",
         )
 
 
@@ -154,14 +166,15 @@ def _front(farm: Farm) -> Iterator[Finding]:
     if redis.front and redis.sentinel is None:
         yield Finding(
             (*REDIS, "front"),
-            "`front` requires Sentinels: without their votes, connections can reach an old master that has recovered",
-            "write `sentinel`, or leave out `front`",
+            "`front` requires Sentinels: without them, the balancer can forward connections "
+            "to an old master that has recovered",
+            "write `sentinel`, or remove `front`",
         )
     if redis.asked is not None and (reason := _cannot_ask(farm, redis)):
         yield Finding(
             (*REDIS, "front"),
             f"the nodes cannot ask the Sentinels for the master: {reason}",
-            "leave out `front`: the balancer then forwards the connections to the master",
+            "remove `front`: the balancer then forwards the connections to the master",
         )
 
 
@@ -174,11 +187,13 @@ def _cannot_ask(farm: Farm, redis: Redis) -> str:
     if not farm.orchestrator.is_core:
         return "StackExchange.Redis 1.2.6 ignores `serviceName`"
     if farm.stores.signalr_keys == "server-port":
-        return "`LoadBalancer.Redis.Server` names one server"
+        return "`LoadBalancer.Redis.Server` can name only one server"
     if redis.user is not None:
-        return "StackExchange.Redis 2.8.16 logs in to them with `user`, and they have only a password"
+        return "StackExchange.Redis 2.8.16 would log in to the Sentinels with `user`, but they have only a password"
     if redis.sentinel is not None and redis.sentinel.on_windows:
-        return f"StackExchange.Redis 2.8.16 logs in to them, and Sentinel {REDIS_FOR_WINDOWS} has no login"
+        return (
+            f"StackExchange.Redis 2.8.16 would log in to the Sentinels, but Sentinel {REDIS_FOR_WINDOWS} has no login"
+        )
     return ""
 
 
@@ -187,12 +202,13 @@ def _service_name(farm: Farm) -> Iterator[Finding]:
     for key in _service_name_keys(redis):
         path: Path = (*REDIS, "options", key)
         if redis is not None and redis.sentinel is not None:
-            what = "the front is no Sentinel" if redis.front else "nlbgen writes it with `front: false`"
-            yield Finding(path, f"`serviceName` does not belong beside `sentinel`: {what}", "leave it out")
+            what = "the Redis frontend is not a Sentinel" if redis.front else "with `front: false`, nlbgen writes it"
+            yield Finding(path, f"`serviceName` and `sentinel` exclude each other: {what}", "remove `serviceName`")
         elif not farm.orchestrator.is_core:
             yield Finding(
                 path,
-                "StackExchange.Redis 1.2.6 ignores `serviceName`, and takes the Sentinels for servers of Redis",
+                "StackExchange.Redis 1.2.6 ignores `serviceName`, and uses the Sentinels as "
+                "if they were servers of Redis",
                 "write the hosts under `sentinel`: the balancer then forwards the connections to the master",
             )
 
@@ -227,14 +243,16 @@ def _plain_endpoints(farm: Farm) -> Iterator[Finding]:
     what = HANGS
     if not farm.orchestrator.is_core:
         what = (
-            "the nodes' StackExchange.Redis 1.2.6 can listen at one server and publish to another (measured: 291 of "
-            "302 messages lost after a crash, 327 of 602 while the master hung, most of them reported as sent)"
+            "StackExchange.Redis 1.2.6 of the nodes can listen at one server and publish to "
+            "another, so that messages are lost (measured: 291 of 302 after a crash, 327 of "
+            "602 while the master hung; the library reported most of them as sent)"
         )
     yield Finding(
         (*REDIS, "endpoints"),
         f"if these servers are a master with replicas, {what}",
-        "write the hosts under `sentinel`: the balancer then forwards the connections to the master. If each server "
-        "has the same database, as in Redis Enterprise, accept this",
+        "write the hosts under `sentinel`: the balancer then forwards the connections to "
+        "the master. If all servers serve the same database, as in Redis Enterprise, accept "
+        "this warning",
     )
 
 
@@ -248,8 +266,9 @@ def _add_on_nodes(farm: Farm) -> Iterator[Finding]:
     if count < LEAST_ADD_ON_NODES or count % 2 == 0:
         yield Finding(
             (*REDIS, "endpoints"),
-            f"{count} nodes of the High Availability Add-on: its database is up only while more than half of them are, "
-            f"so {count} nodes survive no more failures than {count - 1}",
+            f"the High Availability Add-on has {count} nodes: its database works only while "
+            f"more than half of its nodes work, so {count} nodes survive no more failures "
+            f"than {count - 1}",
             "install three nodes, or another odd number, as UiPath requires for production",
         )
 
@@ -264,7 +283,7 @@ def _front_port(farm: Farm) -> Iterator[Finding]:
     if redis.front_port in taken:
         yield Finding(
             (*REDIS, "front_port"),
-            f"port {redis.front_port} is {taken[redis.front_port]}",
+            f"port {redis.front_port} is already used: it is {taken[redis.front_port]}",
             "write another port, for example 6379",
         )
 
@@ -273,8 +292,8 @@ def _front_single(farm: Farm) -> Iterator[Finding]:
     if farm.redis_front and farm.frontend.vip is None:
         yield Finding(
             SENTINEL,
-            "one balancer forwards the connections to the master: while it is down, the nodes exchange no messages, "
-            "although Redis works",
+            "only one balancer forwards the connections to the master: while this balancer "
+            "is down, the nodes exchange no messages, although Redis works",
             "share an address between two balancers (`frontend.vip`)",
         )
 
@@ -287,8 +306,8 @@ def _single(farm: Farm) -> Iterator[Finding]:
     if farm.frontend.vip is not None and not on_a_node:
         yield Finding(
             (*REDIS, "host"),
-            "two balancers share an address, but there is one Redis: while it is down, the nodes exchange no messages, "
-            "and robots get jobs late or never",
+            "the farm has several balancers, but only one Redis: while this Redis is down, the "
+            "nodes exchange no messages, and robots get jobs late or never",
             "write several servers under `sentinel`, or use UiPath's High Availability Add-on",
         )
 
@@ -302,8 +321,8 @@ def _add_on(farm: Farm) -> Iterator[Finding]:
             REDIS,
             f"for Orchestrator {farm.orchestrator.version}, UiPath supports only its High Availability Add-on "
             "(database port 10000)",
-            "use the add-on and write its host and port; or accept this warning: Redis works, but UiPath does not "
-            "support it",
+            "use the add-on and write its host and port; or accept this warning: another "
+            "Redis works, but UiPath does not support it",
         )
 
 
@@ -316,16 +335,21 @@ RULES: Final = (
     Rule("redis-version", "error", "Redis under Sentinel is 6.0 or later, or Redis for Windows 3.0.504", _version),
     Rule("redis-windows", "error", "Redis for Windows has no TLS and no users", _windows),
     Rule("redis-sentinel-open", "warning", "Sentinel of Redis for Windows has no password", _open_sentinel),
-    Rule("redis-front-sentinel", "error", "the nodes reach the master through the front, or ask Sentinel", _front),
+    Rule(
+        "redis-front-sentinel",
+        "error",
+        "the nodes reach the master through the Redis frontend, or ask Sentinel",
+        _front,
+    ),
     Rule("redis-service-name", "error", "`serviceName` is for nodes that can ask Sentinel", _service_name),
     Rule("redis-sentinel-string", "warning", "nodes that ask Sentinel do not notice a hang", _asks_sentinels),
     Rule("redis-replicas", "warning", "several servers without Sentinel lose messages", _plain_endpoints),
     Rule("redis-add-on-nodes", "warning", "the High Availability Add-on needs an odd number of nodes", _add_on_nodes),
-    Rule("redis-front-port", "error", "the front of Redis needs its own port", _front_port),
+    Rule("redis-front-port", "error", "the Redis frontend needs its own port", _front_port),
     Rule(
         "redis-front-single",
         "warning",
-        "a front on one balancer is a single point of failure",
+        "a Redis frontend on one balancer is a single point of failure",
         _front_single,
     ),
     Rule("redis-single", "warning", "one Redis behind two balancers is a single point of failure", _single),

@@ -50,8 +50,8 @@ def _redis_endpoint(farm: Farm) -> Iterator[Finding]:
             if getattr(redis, f"single_{key}") is not None:
                 yield Finding(
                     ("stores", "redis", key),
-                    "the servers of Redis are in `endpoints` already",
-                    "leave out `host` and `port`, and write every server under `endpoints`",
+                    "`endpoints` excludes `host` and `port`: the servers of Redis are already in `endpoints`",
+                    "remove `host` and `port`, and write every server under `endpoints`",
                 )
         return
     for key in single:
@@ -93,7 +93,7 @@ def _redis_password(farm: Farm) -> Iterator[Finding]:
         if redis is not None and redis.password is None:
             yield Finding(
                 ("stores", "redis", "password"),
-                f"Redis on {node.name} listens on all addresses, and without a password it answers every machine",
+                f"Redis on {node.name} listens on all addresses, and without a password any machine can use it",
                 "write `password: {env: NLBGEN_REDIS_PASSWORD}`, or let the firewall admit only the nodes",
             )
 
@@ -105,7 +105,7 @@ def _install_on(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("stores", "redis", "install_on"),
             f"{redis.install_on} is not one of the nodes ({', '.join(names)})",
-            "write the name of a node, or leave it out if Redis runs on a separate machine",
+            "write the name of a node; if Redis runs on a separate machine, remove `install_on`",
         )
 
 
@@ -116,7 +116,7 @@ def _signalr_sql_store(farm: Farm) -> Iterator[Finding]:
         settings = "`signalr_keys: connection-string`" if named else f"Orchestrator {farm.orchestrator.version}"
         yield Finding(
             ("stores", "signalr"),
-            f"with {settings} there is no documented setting for SignalR in SQL Server",
+            f"with {settings}, no setting is documented for SignalR in SQL Server",
             "write `signalr: redis`; from 2020.10 on, UiPath supports only its High Availability Add-on (port 10000)",
         )
 
@@ -132,8 +132,8 @@ def _signalr_sql_lag(farm: Farm) -> Iterator[Finding]:
     if several(farm) and farm.stores.signalr == "sqlserver" and not _no_sql_store(farm):
         yield Finding(
             ("stores", "signalr"),
-            "with SignalR in SQL Server, changes of permissions, settings and organizational units reach "
-            "logged-in users after about an hour",
+            "with SignalR in SQL Server, users who are logged in get changes of "
+            "permissions, settings and organizational units only after about an hour",
             "write `signalr: redis`: with Redis they take effect immediately",
         )
 

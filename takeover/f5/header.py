@@ -9,7 +9,9 @@ from ...readers.tree import Configuration
 
 _OWN: Final = re.compile(r"F5 BIG-IP ([0-9.]+) for the farm ([A-Za-z0-9_-]+)")
 _TMSH: Final = re.compile(r"TMSH-VERSION: ([0-9]+\.[0-9]+)")
-_CHANGED: Final = re.compile(r"(balancer\.[a-z_.]+) is ([0-9]+(?:ms|s|m|h|d))(?:, and becomes|: a BIG-IP)")
+_CHANGED: Final = re.compile(
+    r"(balancer\.[a-z_.]+) is ([0-9]+(?:ms|s|m|h|d))(?:, and becomes|, but the device gets|: a BIG-IP)"
+)
 _MARKED: Final = re.compile(r"A node is marked (down|up) after [0-9]+s, not after ([0-9]+)s:")
 _MISSING: Final = re.compile(r"Not supported: (.*?) \(")
 LONG_IDLE: Final = "The idle timeout is one day, which is the maximum."

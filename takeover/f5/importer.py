@@ -207,9 +207,10 @@ def _notes(source: Source) -> list[str]:
     rest = f"remove {main.path} before you load the new objects, or give another --address"
     notes.append(f"a device refuses two virtual servers with one destination: {rest}")
     if not source.header.version:
-        notes.append("the version of TMOS is not in the file: verify f5.version")
+        notes.append("the file does not contain the version of TMOS: verify f5.version")
     if listen.by_as3(source):
         notes.append(
-            f"AS3 made {main.path}: remove its declaration, and with it its certificates, when they are not in use"
+            f"AS3 made {main.path}: when its objects are no longer in use, remove its declaration. AS3 then also "
+            "removes the certificates"
         )
     return notes

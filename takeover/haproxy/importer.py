@@ -156,7 +156,7 @@ def _notes(source: Source) -> list[str]:
         names = ", ".join(f"{one.name} ({one.location})" for one in others)
         notes.append(f"the farm is {source.roles.main.name}, which has the most servers; not taken over: {names}")
     if source.made_by_nlbgen is None:
-        notes.append("the version of HAProxy is not in the file: verify haproxy.version")
+        notes.append("the file does not contain the version of HAProxy: verify haproxy.version")
         if "frontend.tls.key" in source.values:
-            notes.append("the key is expected in the file of the certificate: verify frontend.tls.key")
+            notes.append("nlbgen expects the private key in the file of the certificate: verify frontend.tls.key")
     return notes

@@ -50,7 +50,7 @@ def _served(source: Source, scope: Scope) -> Iterator[Named]:
     for statement in scope.own("server_name"):
         for name in statement.arguments:
             if name.lower() in _CATCH_ALL:
-                source.account.implied(statement, f'"{name}" is no name of the farm')
+                source.account.implied(statement, f'"{name}" is not a name of the farm')
             elif problem := problem_of("frontend.host", name):
                 why = "a pattern: frontend.aliases has complete names" if re.search(r"[*~^]", name) else problem
                 source.account.given_up(statement, f"{name}: {why}")

@@ -151,7 +151,7 @@ def _notes(source: Source) -> list[str]:
             names = ", ".join(f"{one.location}" for one in others_)
             where = source.roles.main.scope.location
             notes.append(f"the farm is the server at {where}, which has the most nodes; not taken over: {names}")
-        notes.append("the version of NGINX is not in the file: verify nginx.version")
+        notes.append("the file does not contain the version of NGINX: verify nginx.version")
     elif lost := [title for title in source.lacks if title in _LOST]:
         notes.append(f"the farm also has values that nginx.conf cannot hold: {all_of(lost)}; add them to farm.yaml")
     if accepted := [one for one in source.accepted if one != "nginx-version"]:

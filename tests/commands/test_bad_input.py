@@ -104,12 +104,21 @@ ONE_MESSAGE: dict[str, tuple[Callable[[], str | bytes], str]] = {
     "surrogates": (lambda: b"farm: \xed\xa0\x80\n", "1:7: byte 0xed is not UTF-8"),
     "a bomb": (bomb, f"6:15: more than {MAX_VALUES} values"),
     "many values": (lambda: "- x\n" * (MAX_BYTES // 4), f"{MAX_VALUES}:3: more than {MAX_VALUES} values"),
-    "deep brackets": (lambda: "[" * MAX_BYTES, f"1:{MAX_DEPTH + 2}: more than {MAX_DEPTH} levels are nested here"),
-    "deep braces": (lambda: "{a: " * 1000, f"1:{4 * MAX_DEPTH + 5}: more than {MAX_DEPTH} levels are nested here"),
-    "deep lists": (lambda: "- " * 100_000, f"1:{2 * MAX_DEPTH + 3}: more than {MAX_DEPTH} levels are nested here"),
+    "deep brackets": (
+        lambda: "[" * MAX_BYTES,
+        f"1:{MAX_DEPTH + 2}: more than {MAX_DEPTH} mappings and lists are nested here",
+    ),
+    "deep braces": (
+        lambda: "{a: " * 1000,
+        f"1:{4 * MAX_DEPTH + 5}: more than {MAX_DEPTH} mappings and lists are nested here",
+    ),
+    "deep lists": (
+        lambda: "- " * 100_000,
+        f"1:{2 * MAX_DEPTH + 3}: more than {MAX_DEPTH} mappings and lists are nested here",
+    ),
     "deep indentation": (
         lambda: "".join(f"{' ' * level}a:\n" for level in range(1000)),
-        f"{MAX_DEPTH + 2}:{MAX_DEPTH + 2}: more than {MAX_DEPTH} levels are nested here",
+        f"{MAX_DEPTH + 2}:{MAX_DEPTH + 2}: more than {MAX_DEPTH} mappings and lists are nested here",
     ),
     "keys of keys": (lambda: "? " * 100_000, "1:3: a key must be a word"),
     "a long value": (lambda: "farm: " + "a" * (MAX_BYTES - 10), f"1:7: a value of {MAX_BYTES - 10} characters"),

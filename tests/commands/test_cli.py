@@ -720,7 +720,7 @@ def test_fleet_with_equal_farm_names_is_refused(cli: "RunCommand", farm: "Callab
     farm("b.yaml", farm="SAME", frontend={"host": "second.example"})
     ran = cli("render", "haproxy", "--no-validate", "-s", "a.yaml", "-s", "b.yaml")
     assert ran.code == 3
-    assert "b.yaml:2:11: farm: a.yaml has the same farm name SAME" in ran.err
+    assert "b.yaml:2:11: farm: a.yaml already has the farm name SAME" in ran.err
     assert b"first.example" in (tmp_path / "outputs/same/haproxy/haproxy.cfg").read_bytes()
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == ["same"]
 
@@ -1088,7 +1088,7 @@ def test_check_reports_two_farms_with_one_name(cli: "RunCommand", farm: "Callabl
         farm(name)
     ran = cli("check", "-s", "a.yaml", "-s", "b.yaml")
     assert ran.code == 3
-    assert "b.yaml:2:11: farm: a.yaml has the same farm name orchestrator-test" in ran.out
+    assert "b.yaml:2:11: farm: a.yaml already has the farm name orchestrator-test" in ran.out
     assert "[farm-names]" in ran.out
 
 

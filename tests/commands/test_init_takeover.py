@@ -93,7 +93,10 @@ def test_init_from_haproxy_as_json_has_every_line_with_its_fate(
 
 @pytest.mark.parametrize(
     ("args", "message"),
-    [(("--from", "haproxy.cfg", *REDIS, "-o", "-"), "-o FILE"), (("--host", "o.example"), "no list of statements")],
+    [
+        (("--from", "haproxy.cfg", *REDIS, "-o", "-"), "-o FILE"),
+        (("--host", "o.example"), "no load balancer's configuration"),
+    ],
 )
 def test_init_as_json_without_a_list_to_print_is_an_error(
     args: tuple[str, ...], message: str, cli: "RunCommand", config: Path, tmp_path: Path
@@ -209,7 +212,7 @@ def test_init_from_a_declaration_of_as3_without_a_service_says_what_to_give(cli:
 
 def test_init_frontend_without_a_configuration_is_an_error(cli: "RunCommand") -> None:
     ran = cli("init", "--frontend", "x", "--host", "a.example", "--node", "a=10.0.0.1", *REDIS)
-    assert (ran.code, "--frontend: there is no configuration" in ran.err) == (2, True)
+    assert (ran.code, "--frontend: there is no load balancer" in ran.err) == (2, True)
 
 
 def test_init_frontend_of_haproxy_is_taken(cli: "RunCommand", config: Path, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_unknown_format_of_haproxy_is_reported(answer: str) -> None:
 
 def test_system_without_unix_sockets_cannot_ask_haproxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delattr("socket.AF_UNIX")
-    with pytest.raises(UnreachedError, match="this system has none"):
+    with pytest.raises(UnreachedError, match="this system has no Unix sockets"):
         sockets.ask(tmp_path / "admin.sock", "show info", "HAProxy")
 
 
@@ -403,7 +403,7 @@ def test_hosts_have_their_names_in_text_data_and_metrics() -> None:
     "arguments, message",
     [
         (("haproxy", "--sudo"), "--sudo needs --ssh"),
-        (("f5", "nodes", "--ssh", "lb-1"), "--ssh is for haproxy or nginx, and neither is compared"),
+        (("f5", "nodes", "--ssh", "lb-1"), "--ssh is for haproxy or nginx, but neither of them is compared"),
         (("haproxy", "--ssh", "-oProxyCommand=x"), "is not a host for ssh"),
     ],
 )

@@ -51,9 +51,9 @@ def test_rule_text_is_that_of_the_page() -> None:
 
 
 def test_unknown_word_is_an_error_with_the_nearest_id() -> None:
-    with pytest.raises(UsageError, match=r"one-nod is no id.*did you mean one-node"):
+    with pytest.raises(UsageError, match=r"one-nod is not an id.*did you mean one-node"):
         ids.explained("one-nod")
-    with pytest.raises(UsageError, match="999 is no id"):
+    with pytest.raises(UsageError, match="999 is not an id"):
         ids.explained("999")
 
 
@@ -114,7 +114,7 @@ def test_line_of_another_file_is_an_error(content: str, line: int, error: str, t
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="does not exist"):
         lines.explained(f"{tmp_path / 'a.cfg'}:1")
-    with pytest.raises(UsageError, match="names no line"):
+    with pytest.raises(UsageError, match="is not a line"):
         lines.explained("a.cfg")
 
 

@@ -199,8 +199,8 @@ def test_page_without_a_plan_does_not_depend_on_secrets(monkeypatch: pytest.Monk
 
 def test_page_without_node_files_explains_the_missing_plan() -> None:
     page = of()
-    assert "There is no plan: the spec does not name the config of orch-1" in page
-    assert "There is no runbook: the spec does not name the config of orch-1" in page
+    assert "There is no plan: the spec has no `config` for orch-1" in page
+    assert "There is no runbook: the spec has no `config` for orch-1" in page
 
 
 def test_page_names_each_of_several_servers_of_redis() -> None:
@@ -332,7 +332,7 @@ def test_reasons_of_f5_and_zen_come_from_a_table() -> None:
     lines = golden.read_text(encoding="utf-8").splitlines()
     front = dict(zip(lines, report_reasons.by_object(lines), strict=True))
     assert front["ltm monitor tcp /UiPath/orchestrator-prod_health_redis {"].startswith("Asks each Redis server")
-    assert front["ltm virtual /UiPath/orchestrator-prod_redis_front {"].startswith("The front of Redis")
+    assert front["ltm virtual /UiPath/orchestrator-prod_redis_front {"].startswith("The Redis frontend")
     zen = reasons("orchestrator-prod_proxy.cfg", "zen")
     assert zen["WSTimeOut	3600"] == "The idle timeout of a WebSocket."
 

@@ -167,7 +167,7 @@ def test_dry_run_sends_only_reads(make: "Make", pushed: "Pushed", device: "BigIp
 
 def test_push_with_expect_of_another_plan_is_refused(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     digest = pushed(make(), dry_run=True).plan.digest
-    with pytest.raises(DifferenceError, match=r"the plan has the digest"):
+    with pytest.raises(DifferenceError, match=r"the plan now has the digest"):
         pushed(make(balancer={"affinity": "cookie"}), expect=digest)
     assert device.writes() == []
     assert pushed(make(), expect=digest[:16]).outcome == "applied"
@@ -301,7 +301,9 @@ def test_push_of_a_renamed_node_with_the_same_address_replaces_the_node(
 
 def test_push_over_objects_of_another_owner_needs_adopt(make: "Make", pushed: "Pushed", device: "BigIp") -> None:
     device.add("ltm pool", "/Common/orchestrator-test_web", description="by hand")
-    with pytest.raises(DeviceError, match=r"ltm pool /Common/orchestrator-test_web exists, and was not made") as caught:
+    with pytest.raises(
+        DeviceError, match=r"ltm pool /Common/orchestrator-test_web exists, but it was not made"
+    ) as caught:
         pushed(make())
     assert "--adopt" in str(caught.value.hint)
     assert device.writes() == []
@@ -909,7 +911,7 @@ def test_push_to_a_device_whose_monitors_send_no_sni_reports_it(
     device.bigd_tmm = "disable"
     pushed(spec, dry_run=True)
     (line,) = console.insisted
-    assert "bigd.tmm is disable: health checks send no SNI" in line
+    assert "the setting bigd.tmm is `disable`: health checks send no SNI" in line
     console.insisted.clear()
     pushed(make(f5={"api": api, "partition": "UiPath"}, frontend={"tls": {"mode": "none"}}), dry_run=True)
     assert console.insisted == []
@@ -967,11 +969,11 @@ def test_push_to_an_address_of_another_virtual_server_names_it(
 def test_push_reports_values_that_a_big_ip_cannot_have(make: "Make", pushed: "Pushed", console: "Console") -> None:
     health = {"interval": "100ms", "timeout": "150ms", "fall": 2}
     pushed(make(balancer={"health": health, "slow_start": "20m"}), dry_run=True)
-    told = [line for line in console.said if "a BIG-IP has" in line]
-    assert [line.partition(": a BIG-IP has")[0] for line in told] == [
-        "balancer.health.interval is 100ms, and becomes 1s",
+    told = [line for line in console.said if "a BIG-IP " in line]
+    assert [line.partition(": a BIG-IP ")[0] for line in told] == [
+        "balancer.health.interval is 100ms, but the device gets 1s",
         "balancer.health.timeout is 150ms",
-        "balancer.slow_start is 20m, and becomes 900s",
+        "balancer.slow_start is 20m, but the device gets 900s",
     ]
     console.said.clear()
     pushed(make(), dry_run=True)

@@ -497,7 +497,7 @@ def test_push_by_soap_to_an_address_of_another_partition_names_its_virtual_serve
     device.add("ltm virtual", "/Common/legacy", destination="/Common/10.20.0.10:443")
     with pytest.raises(DeviceError, match=r"it belongs to /Common/legacy") as caught:
         pushed(spec(f5={"partition": "UiPath"}))
-    assert "remove those of the other partition" in str(caught.value.hint)
+    assert "remove the virtual servers in the other partition" in str(caught.value.hint)
 
 
 @pytest.mark.usefixtures("near")

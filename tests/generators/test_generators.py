@@ -213,12 +213,12 @@ def test_audit_reports_only_vendors_in_the_spec(make_spec: MakeSpec) -> None:
     assert audit(make_spec(**asking, nginx={}, accept=["nginx-slow-start"])) == []
 
 
-def test_hint_for_a_feature_that_no_vendor_offers_is_to_leave_it_out() -> None:
+def test_hint_for_a_feature_that_no_vendor_offers_is_to_remove_it() -> None:
     (queue,) = (feature for feature in FEATURES if feature.id == "queue")
     haproxy = generator("haproxy")
     assert all(vendor.lacks("queue", vendor.newest) for vendor in all_generators() if vendor is not haproxy)
     hint = base._hint(haproxy, queue, haproxy.oldest, No("no release has it"))
-    assert hint == "leave it out of the spec"
+    assert hint == "remove it from the spec"
 
 
 def test_audit_of_an_unknown_version_reports_its_id(make_spec: MakeSpec) -> None:

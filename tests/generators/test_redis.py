@@ -260,7 +260,7 @@ def test_front_on_zen_is_a_farm_of_its_own_with_a_check_of_the_role(make_farm: M
     install = files["INSTALL.md"]
     assert f"Send the calls of `{name}_calls.json`" in install
     assert "DELETE https://APPLIANCE:444/api/v4.0/api.cgi/monitoring/fg/orchestrator-test-redis-fg" in install
-    assert "another master of Redis after at most 19 seconds" in install
+    assert "detects the new master within 19 seconds" in install
 
 
 def test_front_on_zen_checks_redis_with_tls(make_farm: MakeSpec) -> None:
@@ -272,7 +272,7 @@ def test_front_on_zen_refuses_a_server_with_ipv6(make_farm: MakeSpec) -> None:
     hosts = [HOSTS[0], {"name": "redis-2", "address": "2001:db8::2"}, HOSTS[2]]
     with pytest.raises(UnsupportedError) as refused:
         texts(role_front(make_farm, "zen", store({"nodes": hosts})), "zen")
-    assert "that of redis-2 is 2001:db8::2" in str(refused.value)
+    assert "the address of redis-2 is 2001:db8::2" in str(refused.value)
 
 
 # Redis for Windows.

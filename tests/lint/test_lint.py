@@ -225,7 +225,7 @@ def test_colours_mark_the_severities(cli: "RunCommand", tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content, error",
     [
-        ("Hello\n", "a.cfg: the content looks like no configuration"),
+        ("Hello\n", "a.cfg: the content does not look like a configuration"),
         ('global\n log "x\n', 'a.cfg:2:6: the quote " has no end'),
         (None, "a.cfg: cannot be read"),
     ],

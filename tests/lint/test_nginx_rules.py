@@ -149,7 +149,7 @@ def test_file_of_a_site_is_checked_without_its_http_block(tmp_path: Path) -> Non
     assert not found & {"nginx-reload-no-end", "nginx-zone", "nginx-few-connections"}
     # What nginx.conf can set in its http block is not missing.
     assert not found & {"nginx-tokens-in-log", "nginx-body-size", "nginx-connect-timeout", "nginx-request-buffers"}
-    assert [one.reason.partition(",")[0] for one in report.unread] == ["there is no http block"]
+    assert [one.reason.partition(",")[0] for one in report.unread] == ["the file has no http block"]
 
 
 @pytest.mark.parametrize(

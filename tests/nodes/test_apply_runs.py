@@ -126,7 +126,7 @@ def test_apply_second_run_is_refused_while_the_first_changes_the_files(cli: "Run
     assert [path.read_bytes() for path in paths(farm)] == wanted
     assert (ran.code, ran.out) == (5, "")
     assert f"another run of nlbgen is changing this file (process {process.pid} on " in ran.err
-    assert "nothing was changed\n    wait until it ends, then run the command again" in ran.err
+    assert "nothing was changed\n    wait until that run ends, then run the command again" in ran.err
     assert not list((farm / "inputs").rglob(".*"))
 
 
@@ -237,7 +237,7 @@ def test_apply_hard_link_is_an_error(farm: Path) -> None:
         apply(plan, NOW)
     assert everything(farm) == before
     assert other.samefile(paths(farm)[1])
-    assert error.value.hint == "replace the link by a copy of the file, or name a copy as `config`"
+    assert error.value.hint == "replace the link by a copy of the file, or write the path of a copy as `config`"
 
 
 @posix

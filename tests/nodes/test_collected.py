@@ -48,7 +48,7 @@ def test_audit_of_equal_collected_nodes_agrees(folder: Folder) -> None:
     assert rows["app pool"] == "ApplicationPoolIdentity, Started"
     assert "Identity EncryptionSettings:EncryptionKey" in rows
     (note,) = result.notes
-    assert "fingerprints of collected nodes are those of pseudonyms" in note
+    assert "fingerprints of collected nodes are fingerprints of pseudonyms" in note
 
 
 def test_audit_finds_the_same_with_and_without_secrets(folder: Folder) -> None:
@@ -83,7 +83,7 @@ def test_commands_that_need_secrets_refuse_collected_files(
     )
     done = cli("nodes", command)
     assert done.code == 5
-    assert "orch-1.json: is a file of `nlbgen nodes collect`" in done.err
+    assert "orch-1.json: comes from `nlbgen nodes collect`" in done.err
     if command == "keys":
         assert cli("nodes", command, "orch-1.json").code == 5
         done = cli("nodes", command, "--generate", "--yes", "orch-1.json")
@@ -122,7 +122,7 @@ def load_names_of(spec: Spec) -> dict[str, effective.Config]:
 
 def test_nodes_with_and_without_secrets_are_not_compared(folder: Folder) -> None:
     first, second = folder("orch-1", node()), folder("orch-2", node())
-    with pytest.raises(NodeError, match="orch-1: is a file with secrets, and other nodes"):
+    with pytest.raises(NodeError, match="orch-1: is a node's own file with secrets, but the files of other nodes"):
         audit.audit({"orch-1": effective.load(first), "orch-2": effective.load(collect(second))})
     with pytest.raises(NodeError, match="collected with different keys: orch-1 "):
         audited(collect(first), collect(second, KEY + "x"))
@@ -131,7 +131,7 @@ def test_nodes_with_and_without_secrets_are_not_compared(folder: Folder) -> None
 @pytest.mark.parametrize(
     ("changes", "rule", "words"),
     [
-        ({"clock_offset": 1.5}, "clock-offset", "the clock differs from its time source by 1.5 s"),
+        ({"clock_offset": 1.5}, "clock-offset", "the node's clock differs from its time source by 1.5 s"),
         ({"clock_offset": -70}, "clock-offset", "by -70.0 s"),
         ({"features": {"IIS-WebSockets": "Disabled"}}, "iis-websockets", "IIS-WebSockets of Windows is Disabled"),
         ({"certificates": []}, "signing-certificate", f"{THUMBPRINT} is not in the store My"),
@@ -162,10 +162,13 @@ def test_audit_reports_what_no_file_shows(folder: Folder, changes: dict[str, Any
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"clock_offset": None}, "the offset of its clock is not known"),
+        ({"clock_offset": None}, "could not read the offset of the clock"),
         ({"features": {}}, "could not read the features of Windows"),
         ({"certificates": [certificate(ends="2030-05-20T00:00:00Z")]}, "expires at 2030-05-20"),
-        ({"certificates": [certificate(readable={"Identity": None})]}, "the script could not decide it"),
+        (
+            {"certificates": [certificate(readable={"Identity": None})]},
+            "the script could not find out whether the app pool of Identity can read",
+        ),
         ({"certificates": [certificate(bits=None)]}, ""),
         ({"applications": {}, "certificates": [certificate(readable={"Orchestrator": True})]}, ""),
     ],
@@ -229,7 +232,9 @@ def test_files_that_the_script_could_not_split_are_named(folder: Folder) -> None
         f"{path}: was not compared: Webhooks\\appsettings.json: cannot be read as text (RuntimeException)"
     ]
     broken = collect(folder("orch-2", {CORE: "<a"}))
-    with pytest.raises(NodeError, match=r"has no UiPath\.Orchestrator\.dll\.config: UiPath.*cannot be read as text"):
+    with pytest.raises(
+        NodeError, match=r"does not contain UiPath\.Orchestrator\.dll\.config: UiPath.*cannot be read as text"
+    ):
         effective.load(broken)
 
 

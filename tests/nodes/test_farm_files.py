@@ -474,7 +474,7 @@ def test_check_file_of_another_version_is_an_error(farm: Farm) -> None:
 def test_check_compares_the_nodes_in_one_warning(farm: Farm) -> None:
     (problem,) = spec_checks.problems(farm(node(), node(storage=r"RootPath=\\srv\other")))
     assert (problem.id, problem.severity) == ("nodes-differ", "warning")
-    assert "the nodes do not agree on Storage.Location" in problem.message
+    assert "the nodes have different values of Storage.Location" in problem.message
     many = node(
         machine=MACHINE.replace("AB", "01").replace("CD", "23"),
         use="false",
@@ -553,12 +553,12 @@ def test_audit_both_nodes_alike_and_wrong_break_the_rules() -> None:
 def test_audit_setting_that_is_missing_or_empty_differs_from_the_spec(farm: Farm) -> None:
     empty = node(redis="").replace('<add key="LoadBalancer.Enabled" value="true"/>', "")
     messages = [one.message for one in audited(farm(empty, empty)).problems]
-    assert any("LoadBalancer.Enabled is missing; the spec says true" in one for one in messages)
-    assert any('ConnectionString is ""; the spec says redis-1:6379' in one for one in messages)
+    assert any("LoadBalancer.Enabled is missing, but the spec requires true" in one for one in messages)
+    assert any('ConnectionString is "", but the spec requires redis-1:6379' in one for one in messages)
     stores = {"signalr_keys": "server-port", "signalr": "sqlserver", "redis": None}
     single = node(more=PORTS.format("s3cret"))
     messages = [one.message for one in audited(farm(single, single, stores=stores)).problems]
-    assert any('Redis.Server is x; the spec says ""' in one for one in messages)
+    assert any('Redis.Server is x, but the spec requires ""' in one for one in messages)
     assert "s3cret" not in "".join(messages)
 
 

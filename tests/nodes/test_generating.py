@@ -183,7 +183,7 @@ def test_generate_command_writes_the_first_nodes_file_and_shows_no_key(cli: "Run
     before = everything(farm)
     again = cli("nodes", "keys", "--generate", "--yes", cwd=farm)
     assert (again.code, again.out, everything(farm)) == (0, "", before)
-    assert "its machineKey has fixed keys already; nothing was generated" in again.err
+    assert "its machineKey already has fixed keys; nothing was generated" in again.err
     assert cli("nodes", "plan", cwd=farm).out.count("machineKey@") == 2
 
 
@@ -220,7 +220,7 @@ def test_generate_command_without_a_source_is_an_error(farm: Path) -> None:
     spec = farm / "farm.yaml"
     text = spec.read_text(encoding="utf-8")
     spec.write_text(re.sub(r", config: inputs/orch-1/web\.config", "", text), encoding="utf-8")
-    with pytest.raises(NodeError, match="the keys come from orch-1, but the spec does not name its config"):
+    with pytest.raises(NodeError, match="the keys come from orch-1, but the spec has no `config` for this node"):
         generating.of_spec(load(spec), counted)
 
 

@@ -584,8 +584,8 @@ def test_plan_without_configs_of_nodes_names_the_nodes(farm: Farm, tmp_path: Pat
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("appSettings", "otherSettings", "has no <appSettings>, into which apiKey belongs"),
-        ("system.web", "system.other", "has no <system.web>, into which <machineKey> belongs"),
+        ("appSettings", "otherSettings", "has no section <appSettings>, but apiKey must be in it"),
+        ("system.web", "system.other", "has no section <system.web>, but <machineKey> must be in it"),
     ],
 )
 def test_plan_missing_parent_section_is_an_error(farm: Farm, old: str, new: str, message: str) -> None:

@@ -105,7 +105,7 @@ def test_plan_notes_where_else_the_address_is(farm: Farm, tmp_path: Path) -> Non
     assert note.endswith("in the same maintenance window")
     (tmp_path / "orch-2" / IDENTITY).unlink()
     (note,) = [note for note in plan_farm(spec).notes if "public-url.sql" in note]
-    assert note.endswith("change AppSettings:IdentityServerAddress and AppSettings:OrchestratorUrl in it too")
+    assert note.endswith("change AppSettings:IdentityServerAddress and AppSettings:OrchestratorUrl in that file too")
 
 
 def test_apply_writes_only_the_address(farm: Farm, tmp_path: Path, cli: "RunCommand") -> None:
@@ -132,7 +132,7 @@ def test_findings_name_setting_address_and_location(farm: Farm, tmp_path: Path) 
     found = problems(spec)
     assert {one.node for one in found} == {"orch-2"}
     assert found[0].message == (
-        f"appSettings/IdentityServer.Integration.Authority is {OLD}, and users reach the farm at {FARM}: the sign-in "
+        f"appSettings/IdentityServer.Integration.Authority is {OLD}, but users reach the farm at {FARM}: the sign-in "
         "through the balancer fails"
     )
     assert found[-1].location == f"{tmp_path}/orch-2/{IDENTITY}:2:84"

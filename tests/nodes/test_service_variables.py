@@ -148,8 +148,8 @@ def test_plan_notes_what_it_cannot_remove(folder: Folder, tmp_path: Path, place:
     folder("orch-2", {**node(), **more})
     plan = planned(tmp_path)
     assert not plan.plan.changes
-    (note,) = [note for note in plan.notes if "remove it by hand" in note]
-    assert f"Identity has {name} and the first node does not" in note
+    (note,) = [note for note in plan.notes if "remove this setting by hand" in note]
+    assert f"Identity has {name}, but the first node does not" in note
 
 
 def test_plan_removes_nothing_if_the_first_node_names_no_certificate(folder: Folder, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_removal_cuts_out_only_the_setting(text: str, names: list[str], wanted: 
 
 
 def test_removal_within_an_array_is_refused() -> None:
-    with pytest.raises(JsonProblemError, match="those after it would get another index"):
+    with pytest.raises(JsonProblemError, match="the elements after it would get other indexes"):
         changed('{"A": [1, 2]}', {}, ["A:0"])
 
 

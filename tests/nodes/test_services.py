@@ -416,7 +416,7 @@ def test_render_writes_the_files_of_the_services(folder: Folder, tmp_path: Path)
     assert files[f"orch-2/{IDENTITY}"].content == identity().encode()
     assert files[f"orch-2/{IDENTITY}"].secret
     assert f"orch-1/{IDENTITY}" not in files
-    assert any(note.startswith(f"orch-2/{IDENTITY}: prepare-node.ps1 puts this prepared") for note in made.notes)
+    assert any(note.startswith(f"orch-2/{IDENTITY}: prepare-node.ps1 installs this prepared") for note in made.notes)
     runbook = files["RUNBOOK.md"].content.decode()
     assert f"`nlbgen render nodes` wrote `orch-2/{IDENTITY}`" in runbook
     copy = r"robocopy.exe 'orch-2\Identity' '\\10.0.0.12\C$\nlbgen\orch-2\Identity' appsettings.Production.json"

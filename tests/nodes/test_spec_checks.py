@@ -55,7 +55,7 @@ def test_problems_unreadable_file_is_placed_at_its_key(spec: MakeSpec, tmp_path:
 
 
 def test_absent_reports_the_first_reason(spec: MakeSpec, tmp_path: Path) -> None:
-    assert rendering.absent(spec()) == "the spec does not name the config of orch-1"
+    assert rendering.absent(spec()) == "the spec has no `config` for orch-1"
     assert rendering.absent(spec("a.config", "b.config")) == f"{tmp_path / 'a.config'} does not exist"
     for name in ("a.config", "b.config"):
         (tmp_path / name).write_text("<configuration/>", encoding="utf-8")

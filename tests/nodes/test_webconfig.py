@@ -91,9 +91,7 @@ def test_webconfig_wrong_encoding_is_an_error(raw: str, said: str) -> None:
 
 
 def test_webconfig_bytes_that_python_would_change_are_an_error() -> None:
-    assert "the cp932 text would have other bytes" in refused(
-        b'<?xml version="1.0" encoding="cp932"?><a b="\x87\x90"/>'
-    )
+    assert "nlbgen cannot edit this cp932 text" in refused(b'<?xml version="1.0" encoding="cp932"?><a b="\x87\x90"/>')
 
 
 # Hostile files.
@@ -346,7 +344,10 @@ def test_app_settings_missing_file_adds_a_note(tmp_path: Path) -> None:
     )
     config = configs.load(path)
     assert config.app.value("apiKey") == "1"
-    assert "user.config, which does not exist: nlbgen assumes that the node has none" in config.notes[0]
+    assert (
+        "user.config, which does not exist here. nlbgen assumes that the node does not have this file either"
+        in config.notes[0]
+    )
 
 
 def test_app_settings_file_outside_the_folder_is_an_error_at_the_attribute(tmp_path: Path) -> None:
@@ -459,13 +460,16 @@ def test_load_web_config_of_iis_with_the_keys_of_iis_manager_reads_the_file_besi
 
 @pytest.mark.parametrize("text", [STUB, STUB_WITH_KEYS])
 def test_load_web_config_of_iis_alone_is_an_error(tmp_path: Path, text: str) -> None:
-    with pytest.raises(NodeError, match=r"web\.config of IIS: it starts Orchestrator, and has none") as error:
+    with pytest.raises(NodeError, match=r"web\.config of IIS: it only starts Orchestrator, and has no") as error:
         configs.load(make(tmp_path, web_config=text))
-    assert error.value.hint == "from 2020.10 on the settings are in UiPath.Orchestrator.dll.config: name that one"
+    assert (
+        error.value.hint
+        == "give the path of UiPath.Orchestrator.dll.config: from 2020.10 on, the settings are in that file"
+    )
 
 
 def test_load_file_without_settings_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(NodeError, match="none of an Orchestrator's settings"):
+    with pytest.raises(NodeError, match="no setting of an Orchestrator"):
         configs.load(make(tmp_path, web_config="<configuration><system.webServer/></configuration>"))
 
 
@@ -491,13 +495,13 @@ def test_encrypted_section_names_the_tool_of_the_version(tmp_path: Path, version
     config = configs.load(path, core_tool=None if version is None else protection_tool(Version(version)))
     with pytest.raises(NodeError, match="is encrypted") as error:
         config.require_open(configs.SECURE)
-    hint = "decrypt it on that node, in an elevated prompt, and copy the file again: "
+    hint = "decrypt the section on that node, in an elevated prompt, and copy the file again: "
     assert error.value.hint == f"{hint}{command}"
 
 
 def test_load_stub_beside_another_file_without_settings_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "UiPath.Orchestrator.dll.config").write_text("<configuration/>", encoding="utf-8")
-    with pytest.raises(NodeError, match="has none of its settings"):
+    with pytest.raises(NodeError, match="has no setting of Orchestrator"):
         configs.load(make(tmp_path, web_config=STUB))
 
 

@@ -83,7 +83,7 @@ def test_health_check_reports_an_invalid_http_response(
 @pytest.mark.parametrize(
     "first, found",
     [
-        (b"\x81\x02{}", "then broke"),
+        (b"\x81\x02{}", "then the connection was lost"),
         (b"\x81\x02{}\x81\x02{}", "{}"),
         (b"\x81\x05hello", "hello"),
         (b"\x88\x02\x03\xe8", "closed the WebSocket"),
@@ -91,7 +91,7 @@ def test_health_check_reports_an_invalid_http_response(
         (b"\x81\x02[]", "[]"),
         (b"\x81\x7e\x00\xc8" + b"[" * 200, "[[["),
         (b"\x81\x7e\x00\x02[]", "violated the WebSocket protocol"),
-        (b"", "then broke"),
+        (b"", "then the connection was lost"),
     ],
     ids=["keep-alive", "keep-alives", "text", "close", "huge", "list", "long list", "length not minimal", "end"],
 )

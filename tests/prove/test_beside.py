@@ -221,7 +221,7 @@ def test_spec_of_the_second_run_is_made_of_the_file(tmp_path: Path) -> None:
     farm = spec.farm
     assert (farm.frontend.host, farm.frontend.tls.mode) == ("app.corp.example", "terminate")
     assert [(node.name, str(node.address)) for node in farm.nodes] == [("a", "10.1.0.1"), ("b", "10.1.0.2")]
-    assert note.startswith(f"the spec is that of `nlbgen init --from {path}` (12 statements: ")
+    assert note.startswith(f"the spec is the one that `nlbgen init --from {path}` writes (12 statements: ")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_machine_without_namespaces_is_a_reason_to_skip(monkeypatch: pytest.Monk
     assert namespaces.unavailable() == ""
     assert namespaces.unavailable("keepalived") == "keepalived is not installed here"
     done[0] = Output(1, "", "unshare: Operation not permitted\n")
-    assert namespaces.unavailable().endswith("makes no network namespaces: unshare: Operation not permitted")
+    assert namespaces.unavailable().endswith("cannot create network namespaces: unshare: Operation not permitted")
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
     assert namespaces.unavailable() == "network namespaces need root"
     monkeypatch.setattr(sys, "platform", "darwin")

@@ -81,7 +81,7 @@ def test_rolling_restart_needs_a_node_that_may_leave(make_spec: "Callable[..., S
     scenario = scenarios()["robots-rolling"]
     assert scenario.skip_reason(make_spec().farm, "haproxy") == ""
     kept = make_spec(balancer={"minimum": 2}).farm
-    assert scenario.skip_reason(kept, "haproxy") == "balancer.minimum is 2, so no node may leave"
+    assert scenario.skip_reason(kept, "haproxy") == "balancer.minimum is 2, so no node may leave the rotation"
 
 
 def test_change_ends_at_its_next_wait_when_it_is_stopped(make_bench: MakeBench) -> None:

@@ -54,7 +54,7 @@ def test_program_that_is_not_installed_is_refused_with_the_command_that_installs
 def test_lab_with_too_many_nodes_is_refused(make_spec: Callable[..., Spec]) -> None:
     nodes = [{"name": f"n{number}", "address": f"10.0.0.{number}"} for number in range(1, MAX_NODES + 2)]
     with pytest.raises(
-        NlbgenError, match=f"the farm has {MAX_NODES + 1} nodes, and the lab starts at most {MAX_NODES}"
+        NlbgenError, match=f"the farm has {MAX_NODES + 1} nodes, but the lab starts at most {MAX_NODES}"
     ):
         run.make_lab(make_spec(nodes=nodes), "haproxy")
 
@@ -72,9 +72,10 @@ def test_another_version_than_the_spec_says_is_noted(
     notes = [note for note in card.notes if "busy" not in note]
     hint = run._start_hint(vendor, spec)
     if noted:
-        assert notes == ["HAProxy 3.0.1 runs here, the spec is for 2.6: the results may differ for 2.6"]
+        assert notes == ["HAProxy 3.0.1 runs here, but the spec is for 2.6: the results may differ for 2.6"]
         assert hint.endswith(
-            '3.0.1 is installed and the spec is for 2.6: install that, or write `version: "3.0.1"` under haproxy'
+            "3.0.1 is installed, but the spec is for 2.6: install that version, or "
+            'write `version: "3.0.1"` under haproxy'
         )
     else:
         assert notes == []
@@ -83,7 +84,10 @@ def test_another_version_than_the_spec_says_is_noted(
 
 @pytest.mark.parametrize(
     ("wanted", "hint"),
-    [("3.4", "2.6.12 is installed and the spec is for 3.4: install that, or"), ("2.6", "the program's output above")],
+    [
+        ("3.4", "2.6.12 is installed, but the spec is for 3.4: install that version, or"),
+        ("2.6", "the program's output above"),
+    ],
 )
 def test_balancer_that_does_not_start_is_reported_with_its_output_and_a_hint(
     install: Install,

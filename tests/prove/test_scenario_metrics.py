@@ -604,7 +604,7 @@ def test_browsers_of_a_farm_without_redirect_and_affinity(
     assert (found["bad_redirects"].of, found["changed_methods"].of) == (0, 3)
     assert found["wrong_hsts"].note == "expected: none"
     assert found["weak_cookies"].value == 5
-    assert found["weak_cookies"].note == "the first one: NLBID=x, and the farm has no affinity there"
+    assert found["weak_cookies"].note == "the first one: NLBID=x, but the farm has no affinity there"
 
 
 # Windows sign-in

@@ -243,9 +243,9 @@ def test_what_no_rule_knows_is_listed() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"class": "Device"}', "x:1:1: the JSON is no declaration of AS3"),
-        ('{"class": "AS3"}', "x:1:1: the JSON is no declaration of AS3"),
-        ("[1, 2]", "x:1:1: the JSON is no declaration of AS3"),
+        ('{"class": "Device"}', "x:1:1: the JSON is not a declaration of AS3"),
+        ('{"class": "AS3"}', "x:1:1: the JSON is not a declaration of AS3"),
+        ("[1, 2]", "x:1:1: the JSON is not a declaration of AS3"),
         ('{"a": }', "x:1:7: invalid JSON: a value is expected here"),
         ('{"a" 1}', "x:1:6: invalid JSON: a colon is expected here"),
         ("{a: 1}", "x:1:2: invalid JSON: a key in double quotes is expected here"),
@@ -253,7 +253,7 @@ def test_what_no_rule_knows_is_listed() -> None:
         ('{"a": [1', "x:1:9: invalid JSON: a comma or ] is expected here"),
         ('{"a": "\\x"}', "x:1:7: invalid JSON: a valid value is expected here"),
         ('{} "x"', "x:1:4: invalid JSON: the end of the file is expected here"),
-        ("[" * 100, "more than 64 levels inside each other"),
+        ("[" * 100, "more than 64 objects and arrays are nested here"),
     ],
 )
 def test_faults_are_placed(content: str, message: str) -> None:

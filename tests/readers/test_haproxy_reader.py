@@ -255,7 +255,7 @@ def test_a_defaults_section_applies_to_the_files_after_it(tmp_path: Path) -> Non
 
 def test_what_cannot_be_read_together_is_refused(tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text("events {}\nhttp { server { listen 80; } }\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="--together is for HAProxy, and it is a configuration of nginx"):
+    with pytest.raises(UsageError, match="--together is for HAProxy, but this is a configuration of nginx"):
         load.read_together([tmp_path / "nginx.conf"])
     (tmp_path / "bigip.conf").write_text("ltm pool /Common/p {\n}\n", encoding="utf-8")
     with pytest.raises(UsageError, match="a configuration of f5"):

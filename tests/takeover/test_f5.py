@@ -20,6 +20,7 @@ from nlbgen.spec.model import Farm
 from nlbgen.takeover.account import Line
 from nlbgen.takeover.draft import Draft, Result
 from nlbgen.takeover.f5 import importer
+from nlbgen.takeover.f5.header import header_of
 
 if TYPE_CHECKING:
     from nlbgen.takeover.values import Plain
@@ -775,3 +776,9 @@ def test_tls_only_to_the_nodes_is_no_passthrough() -> None:
     )
     assert farm.frontend.tls.mode == "none"
     assert [one.address for one in farm.nodes] == ["10.0.0.5", "10.0.0.6"]
+
+
+@pytest.mark.parametrize("words", ["but the device gets 900s", "and becomes 900s"])
+def test_header_names_a_value_that_the_device_cannot_have_in_words_of_any_version(words: str) -> None:
+    text = f"# F5 BIG-IP 16.1 for the farm farm\n# balancer.slow_start is 20m, {words}: a BIG-IP has whole seconds.\n"
+    assert header_of(reader.read(Path("bigip.conf"), text.encode())).changed == {"balancer.slow_start": "20m"}

@@ -141,7 +141,7 @@ def test_a_file_without_a_name_asks_for_the_host() -> None:
 
 def test_a_site_without_its_http_block_has_a_note() -> None:
     site = "\n".join(SITE.split("\n")[1:-2])
-    assert any("there is no http block" in note for note in drafted(site).notes)
+    assert any("the file has no http block" in note for note in drafted(site).notes)
 
 
 @pytest.mark.parametrize(

@@ -440,7 +440,7 @@ def test_push_without_a_pem_file_needs_a_certificate_of_the_device(serve: Serve)
         push(spec_for(server, certificate=""))
     assert "at: assign the certificate orch.pem to the farm orch" in str(caught.value)
     assert "as zen.certificate" in str(caught.value.hint)
-    assert "upload it as orch.pem" in str(caught.value.hint)
+    assert "upload the file as orch.pem" in str(caught.value.hint)
     assert any("zen.certificate" in note for note in plan(spec_for(server, certificate="")).notes)
     assert not server.device.farms
     server.device.certificates["orch.pem"] = b"there"
@@ -501,7 +501,7 @@ def test_simulated_skudonet_answers_as_skudonet_7_does(
 @pytest.mark.parametrize("product, told", [("zevenet-ng", True), ("relianoid", False)])
 def test_push_to_a_product_with_a_shorter_websocket_timeout_reports_it(serve: Serve, product: str, told: bool) -> None:
     server = serve(product)
-    assert any("silent for 130 seconds" in note for note in plan(spec_for(server)).notes) is told
+    assert any("silent WebSocket after 130 seconds" in note for note in plan(spec_for(server)).notes) is told
 
 
 def test_push_to_a_device_with_drift_names_and_corrects_it(serve: Serve) -> None:
@@ -707,7 +707,7 @@ def test_push_to_an_address_of_another_farm_is_refused(serve: Serve) -> None:
     server = serve("relianoid")
     device = server.device
     device.answer("POST", "/farms", {"farmname": "theirs", "profile": "http", "vip": "10.20.0.10", "vport": 443})
-    with pytest.raises(DeviceError, match="theirs has the address"):
+    with pytest.raises(DeviceError, match="theirs already has the address"):
         push(spec_for(server), Options(adopt=True))
 
 
@@ -718,7 +718,7 @@ def test_push_to_an_address_that_the_device_does_not_have_is_refused(
     monkeypatch.setattr(simulator, "VIPS", {"192.0.2.7"})
     with pytest.raises(DeviceError, match=r"400: The virtual IP 10\.20\.0\.10 must exist") as caught:
         push(spec_for(server))
-    assert "add the address 10.20.0.10, up, in the network section" in str(caught.value.hint)
+    assert "add the address 10.20.0.10 (up) in the network section" in str(caught.value.hint)
     assert not server.device.farms
 
 
@@ -1443,7 +1443,7 @@ def test_cli_dry_run_then_expect_applies_the_plan_once(command: Command) -> None
     assert (code, "nothing to change" in shown) == (0, True)
     code, _shown, said = command.run("--expect", digest[1])
     assert code == 1
-    assert "the plan has the digest" in said
+    assert "the plan now has the digest" in said
     assert simulator.KEY not in shown + said
 
 

@@ -122,7 +122,8 @@ class As3(F5Backend[Planned]):
             if record.get("label") != self.mark and not self.options.adopt:
                 yield DeviceError(
                     f"{self.name}: the tenant {self.tenant} exists, but nlbgen did not create it for this farm",
-                    "replace its content with --adopt (AS3 removes all else in it), or write another f5.partition",
+                    "replace its content with --adopt (AS3 then removes everything else in the tenant), or write "
+                    "another f5.partition",
                 )
             return
         answer = self.device.look(f"/mgmt/tm/auth/partition/{self.tenant}", "the partition")

@@ -201,7 +201,10 @@ class RestFiles:
         return True
 
     def _left(self, file: CertificateFile) -> str:
-        return f"{self.device.login.name}: {DOWNLOADS}/{file.name} could not be removed: it contains the key, delete it"
+        return (
+            f"{self.device.login.name}: {DOWNLOADS}/{file.name} could not be removed from the device: delete it, "
+            "because it contains the private key"
+        )
 
 
 @contextlib.contextmanager

@@ -111,6 +111,7 @@ def warn_of_sni(device: RestSession, wanted: Iterable[Object], say: Callable[[st
     value = answer.data.get("value") if isinstance(answer.data, dict) else None
     if answer.status == 200 and value == "disable":
         say(
-            f"{device.login.name}: bigd.tmm is disable: health checks send no SNI, and nodes whose IIS binding "
-            "requires SNI are marked down; run `tmsh modify sys db bigd.tmm value enable` (F5's article K85210713)"
+            f"{device.login.name}: the setting bigd.tmm is `disable`: health checks send no SNI, and nodes whose "
+            "IIS binding requires SNI are marked down. Run `tmsh modify sys db bigd.tmm value enable` (F5's "
+            "article K85210713)"
         )

@@ -139,7 +139,7 @@ function Get-NewConfiguration {
 }
 
 function Set-File {
-    # Writes beside the file and moves it into place: a full disk leaves the old file whole. The old one is $Backup.
+    # Writes beside the file and moves it into place: if the disk is full, the old file stays intact. The old one is $Backup.
     param([string] $Path, [byte[]] $Bytes, [string] $Backup)
     $scratch = "$Path.nlbgen.tmp"
     try {
