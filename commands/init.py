@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     "source",
     type=console.FilePath(),
     metavar="CONFIG",
-    help="Read values from the existing load balancer's haproxy.cfg, nginx.conf or bigip.conf, or from the existing "
-    "node's web.config or UiPath.Orchestrator.dll.config.",
+    help="Read values from the existing load balancer's haproxy.cfg, nginx.conf, bigip.conf or AS3 declaration, or "
+    "from the existing node's web.config or UiPath.Orchestrator.dll.config.",
 )
 @click.option(
     "--frontend",
