@@ -106,8 +106,8 @@ def test_spec_of_collected_files_is_checked_and_compared_without_secrets(
     spec = load(path)
     result = audit.audit(load_names_of(spec), spec)
     assert not result.drift, result.text()
-    assert any("passwords were not compared: those of" in note for note in result.notes)
-    assert any("those of collected nodes are pseudonyms" in note for note in result.notes)
+    assert any("passwords were not compared: the passwords in" in note for note in result.notes)
+    assert any("the keys of collected nodes are pseudonyms" in note for note in result.notes)
     assert not [one for one in spec_checks.problems(spec) if one.severity == "error"]
     path.write_text(path.read_text(encoding="utf-8").replace("from: orch-1}", "from: orch-1.json}"), encoding="utf-8")
     with pytest.raises(NodeError, match="has pseudonyms in place of secrets"):

@@ -364,7 +364,7 @@ def test_plan_core_file_has_no_session_state_and_keeps_enabled(farm: Farm) -> No
     assert "sessionState" not in text
     assert '<add key="LoadBalancer.Enabled" value="false"/>' in text
     assert '<add key="quartz.jobStore.clustered" value="true" />' in text
-    assert any("not documented" in note for note in plan.notes)
+    assert any("No documentation says" in note for note in plan.notes)
 
 
 def test_plan_unknown_family_is_an_error_that_names_both(farm: Farm) -> None:

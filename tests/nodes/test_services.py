@@ -154,7 +154,7 @@ def test_plan_copies_keys_and_certificate_of_identity(folder: Folder, tmp_path: 
         "~ Identity/AppSettings:SigningCredentialSettings:StoreLocation:Name: 0022BB -> 0011AA",
         f"~ Identity/EncryptionSettings:EncryptionKey: {sha(OTHER)} -> {sha(KEY)}",
     ]
-    assert any("signs with the certificate 0011AA then" in note for note in plan.notes)
+    assert any("after this change Identity signs with the certificate 0011AA" in note for note in plan.notes)
     new = {document.path: content for document, content in plan.nodes[1].files}
     assert new[second / IDENTITY] == identity().encode()
     where = str(plan.plan.data())
@@ -361,7 +361,7 @@ def test_server_may_be_missing_in_a_string_of_a_service(folder: Folder) -> None:
 @pytest.mark.parametrize("text", ["{}", '{"AppSettings:SigningCredentialSettings:StoreLocation:Name": "0011AA"}'])
 def test_certificate_note_names_what_the_file_shows(folder: Folder, text: str) -> None:
     note = service_checks.certificate_note(effective.load(folder("orch-1", node(identity=text))))
-    assert note == "" if text == "{}" else note.startswith("Identity signs with the certificate 0011AA: check")
+    assert note == "" if text == "{}" else note.startswith("Identity signs with the certificate 0011AA. Check")
 
 
 def test_audit_compares_services_with_the_folder_of_keys_from(folder: Folder, tmp_path: Path) -> None:

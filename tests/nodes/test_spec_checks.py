@@ -76,6 +76,6 @@ def test_problems_web_config_of_iis_is_a_warning_at_its_key_that_can_be_accepted
         (farm.document.location(("nodes", 0, "config")), "nodes[0].config", "warning")
     ]
     assert "web.config is the file of IIS" in found[0].message
-    assert "name UiPath.Orchestrator.dll.config" in found[0].hint
+    assert "write the path of UiPath.Orchestrator.dll.config" in found[0].hint
     accepted = spec("a/web.config", orchestrator=version, accept=["iis-web-config"])
     assert "iis-web-config" not in {one.id for one in spec_checks.problems(accepted)}
