@@ -105,12 +105,14 @@ class Operator:
     def down(self, node: str, limits: Limits, *, interrupted: bool = False) -> None:
         """Drain the node first if there is a wait or a spread, then give it no requests.
 
+        A node that is down at every balancer is not drained: that would give it the requests of its sessions again.
         `interrupted`: an earlier run may have drained the node already, so it counts as a node that serves.
         """
         counted = self.check(node, limits)
         if interrupted and not limits.force:
             counted = [balancer.name for balancer in self.balancers]
-        if limits.wait is not None or limits.spread is not None:
+        patient = limits.wait is not None or limits.spread is not None
+        if patient and not all(one.state == "down" for one in self.at_each(node)):
             self._set(node, "drain")
             with _after(f"{node} stays drained"):
                 self._confirm(node, counted)

@@ -197,7 +197,7 @@ class Dying(Recorded):
         ("drain", 2, "stays drained"),
         ("drain", 3, "stays drained"),
         ("down", 3, "stays drained"),
-        ("down", 6, "stays down"),
+        ("down", 7, "stays down"),
         ("up", 1, "is up, but it is not known whether its checks pass"),
     ],
 )
