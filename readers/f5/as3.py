@@ -19,7 +19,7 @@ from ..errors import UnreadableError
 from ..text import Source
 from ..tree import Configuration, Statement, Unread, Word
 from . import json_text
-from .as3_rest import completed, scalars, text_of, whole
+from .as3_unmapped import completed, scalars, text_of, whole
 from .json_text import Member, Value
 
 _ANY_CLASS: Final = frozenset({"class", "label", "remark", "$schema", "metadata"})

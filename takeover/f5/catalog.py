@@ -6,7 +6,7 @@ Source: the names of the properties in F5's tmsh reference (16.1).
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from ...readers.f5.as3_rest import MODULE
+from ...readers.f5.as3_unmapped import MODULE
 from ...readers.tree import Statement
 from ..account import Account, Fate
 

@@ -66,7 +66,7 @@ def test_rolling_restart_drains_each_node_with_its_robots_first(shared_bench: St
     wanted = [
         step
         for node in ("orch-1", "orch-2")
-        for step in (f"{title}: {node} is drain", f"{title}: {node} is down", f"{node}: runs restart {node}")
+        for step in (f"{title}: {node} is drain", f"{title}: {node} is down", f"{node}: running restart {node}")
     ]
     assert [text for _, text in runner.bench.timeline.entries if text in wanted] == wanted
     assert "after 5 s" in seen["hit"].note
