@@ -124,7 +124,9 @@ def test_node_that_started_without_redis_gets_messages_when_redis_starts(redis_l
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("hosts", [pytest.param(TWO_SERVERS, id="two"), pytest.param(HOSTS, id="three")])
+@pytest.mark.parametrize(
+    "hosts", [pytest.param(TWO_SERVERS, id="two"), pytest.param(HOSTS, id="three", marks=pytest.mark.long)]
+)
 def test_old_master_that_is_cut_off_gets_no_connection_and_refuses_writes(
     redis_lab: StartLab, hosts: list[dict[str, Any]]
 ) -> None:
