@@ -84,9 +84,10 @@ programs: $(VENV)/test.stamp
 
 test: $(VENV)/test.stamp editable programs lint types alone together coverage
 
-# For the minutes between two commits: no real program, no browser, no traffic.
+# For the minutes between two commits: no real program, no browser, no traffic, and each test function with one of its
+# parameter sets.
 check: lint types audit
-	$(BIN)/python -m pytest -q -n $(WORKERS) --ignore tests/behaviour --ignore tests/browser \
+	$(BIN)/python -m pytest -q -n $(WORKERS) --sample 1 --ignore tests/behaviour --ignore tests/browser \
 	    -m "not slow and not long and not haproxy and not nginx and not redis and not tclsh and not minisign and not prometheus and not chromium"
 
 lint: $(VENV)/test.stamp

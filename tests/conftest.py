@@ -67,6 +67,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what the tests find into the golden files instead of comparing with them",
     )
+    parser.addoption(
+        "--sample", type=int, metavar="N", help="run at most N parameter sets of each test function, evenly spaced"
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -88,11 +91,28 @@ def pytest_collection(session: pytest.Session) -> None:
                 importlib.import_module(module.name)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Property tests run without coverage: tracing doubles their time, and examples of their own reach each line."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Property tests run without coverage: tracing doubles their time, and examples of their own reach each line.
+
+    With `--sample`, the other parameter sets are deselected.
+    """
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.no_cover)
+    if most := config.getoption("--sample"):
+        kept = sampled(items, most)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = [item for item in items if item in kept]
+
+
+def sampled(items: list[pytest.Item], most: int) -> set[pytest.Item]:
+    """The tests of each function, or `most` of them at the same distances, so that the first one is always there."""
+    functions: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        functions.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    counted = [(each, min(most, len(each))) for each in functions.values()]
+    return {each[at * len(each) // count] for each, count in counted for at in range(count)}
 
 
 @cache
