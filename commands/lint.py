@@ -63,7 +63,8 @@ class _Given(TypedDict):
 @click.option(
     "--program-version",
     metavar="VERSION",
-    help="The version of the program that runs the files, as 2.6.12: report known security fixes that it lacks.",
+    help="The version of the program that runs the files, for example 2.6.12. With it, lint also reports the known "
+    "security fixes that this version lacks.",
 )
 def command(files: tuple[Path, ...], **given: Unpack[_Given]) -> None:
     """Check configurations of load balancers in front of SignalR and IIS, each by the rules of its vendor.
@@ -110,7 +111,7 @@ def _no_folder(path: Path) -> Path:
     from ..core.files import is_folder
 
     if is_folder(path):
-        raise UsageError(f"{path} is a folder", "give its files; or, for HAProxy, add --together")
+        raise UsageError(f"{path} is a folder", "give the files in it; or, for a folder of HAProxy, add --together")
     return path
 
 

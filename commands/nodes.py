@@ -237,7 +237,10 @@ def _collect(file: Path, output: Path, new_key: Path | None) -> None:
         console.info(f"wrote {new_key} (the key of one run: delete it after the audit)")
     for path, new in artifacts.write([made], output):
         console.info(f"{'wrote' if new else 'unchanged'} {path}")
-    console.info("next: run the script on every node with the same key, then run `nlbgen nodes audit FILE.json...`")
+    console.info(
+        "next: run the script on every node, with one key for all of them (--new-key makes one); copy the JSON file of "
+        "each node to this computer, then run `nlbgen nodes audit FILE.json...`"
+    )
 
 
 def _compared(result: "Audit") -> "Iterator[Block]":

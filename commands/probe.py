@@ -40,7 +40,7 @@ class _Given(TypedDict):
     type=click.Choice(["balancer", "nodes", "both"]),
     default="both",
     show_default=True,
-    help="The machines to check; nodes and both include Redis and SQL Server.",
+    help="The machines to check. The values `nodes` and `both` also check Redis and SQL Server.",
 )
 @console.STYLE
 @click.option(

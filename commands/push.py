@@ -50,7 +50,9 @@ def _zen(file: Path, style: str, yes: bool, **options: "Unpack[_Given]") -> None
 @console.STYLE
 @click.option("--dry-run", is_flag=True, help="Only show the plan; exit with 1 if there are changes.")
 @click.option(
-    "--validate", is_flag=True, help="The device checks the plan and changes nothing; exit codes as for --dry-run."
+    "--validate",
+    is_flag=True,
+    help="The device checks the plan and changes nothing; the exit codes are those of --dry-run.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--expect", metavar="DIGEST", help="Apply only the plan with this digest.")

@@ -139,7 +139,10 @@ class _Request(NamedTuple):
         offered = named_vendors(spec)
         vendors = [name for name in self.vendors if name in self.named or name in offered]
         if others := [name for name in self.vendors if name not in vendors]:
-            console.info(f"skipped: {all_of(others)}: not in the spec; for its files, run `nlbgen render {others[0]}`")
+            console.info(
+                f"skipped: {all_of(others)}: not in the spec; "
+                f"to render one of them, run for example `nlbgen render {others[0]}`"
+            )
         outputs, refusals = render_all(spec, vendors, self.named)
         if refused := [refusal.vendor for refusal in refusals]:
             shown = f"`nlbgen render {refused[0]}` lists what it does not support"

@@ -168,7 +168,7 @@ def _paths(given: Given) -> "Paths | None":
     try:
         words = tuple(shlex.split(reload)) if reload else default.reload
     except ValueError as error:
-        raise UsageError(f"--reload-command: {error}", "quote the command as a shell does") from None
+        raise UsageError(f"--reload-command: {error}", "quote the command as in a shell: close each quote") from None
     return default._replace(config=config or default.config, reload=words)
 
 
@@ -278,7 +278,10 @@ down: Final = _leaving(
 @console.ONE_SPEC
 @REACH
 @click.option(
-    "--wait", type=Seconds(), metavar="DURATION", help="Wait until its checks pass; after this time exit with 1."
+    "--wait",
+    type=Seconds(),
+    metavar="DURATION",
+    help="Wait until the node's health checks pass; after this time exit with 1.",
 )
 @AUDIT
 @NODE

@@ -11,7 +11,7 @@ _DEFAULTS: Final = {
     "balancer.signalr.idle_timeout": ("proxy_read_timeout", "1m"),
     "balancer.timeouts.reload": ("worker_shutdown_timeout", "no limit"),
     "balancer.max_body": ("client_max_body_size", "1MB"),
-    "balancer.limits.connections": ("worker_connections", "512 in each worker, with those to the nodes"),
+    "balancer.limits.connections": ("worker_connections", "512 in each worker, including those to the nodes"),
 }
 """Keys with their directives, and the values without them (https://nginx.org/en/docs/, the pages of the modules)."""
 

@@ -54,7 +54,7 @@ def _asked(place: Place, socket: Path, command: str) -> str:
     if not answer.endswith("\n\n"):
         raise UnreachedError(
             f"{TITLE}'s answer at {socket.as_posix()} to {command} is incomplete",
-            "run nlbgen drift again; check that the socket is that of HAProxy",
+            "run nlbgen drift again; if it fails again, check that the socket is that of HAProxy",
         )
     return answer
 

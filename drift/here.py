@@ -57,7 +57,8 @@ class Here:
         except (ConnectError, ResponseError) as error:
             raise UnreachedError(
                 f"NGINX does not answer at {where}: {error}",
-                "run nlbgen drift on the balancer, or use --ssh; check balancer.metrics_port",
+                "if this machine is not the balancer, run nlbgen drift there, or use --ssh; otherwise check "
+                "that NGINX runs, and check balancer.metrics_port",
             ) from None
 
     def old_workers_of_nginx(self) -> int | None:

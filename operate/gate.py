@@ -33,7 +33,8 @@ def require_others(farm: Farm, seen: Seen, leaving: str, outcome: str) -> None:
             raise CapacityError(
                 f"{balancer}: without {leaving}, {plural(len(left), 'node')} would serve"
                 f"{_listed(left)}, but balancer.minimum is {farm.least_nodes}; {outcome}",
-                f"{_others(nodes, leaving)}; or set balancer.minimum in the spec; or use --force",
+                f"{_others(nodes, leaving)}; or, if fewer nodes are enough, set balancer.minimum in the spec "
+                "or use --force",
             )
 
 

@@ -207,7 +207,8 @@ class Haproxy(Balancer):
             )
         return DeviceError(
             f"{self.name}: {what} does not answer at {path}: {found.reason}",
-            f"the service must start HAProxy with -S {path} (EXTRAOPTS of Debian's unit); it lists the old workers"
+            f"the service must start HAProxy with -S {path} (EXTRAOPTS of Debian's unit): nlbgen reads "
+            "the list of old workers there"
             if master
             else f"check that HAProxy runs, and that the user may write to {path} (--sudo)",
         )

@@ -51,6 +51,10 @@ class Times:
     """
 
 
+class _RebootNotSeenError(DifferenceError):
+    """The node's health endpoint did not stop answering; only the user can see whether the node has rebooted."""
+
+
 Run = Callable[[Sequence[str], float], int]
 """Runs a command with a time limit; returns its exit code."""
 
@@ -63,11 +67,13 @@ def run(command: Sequence[str], seconds: float) -> int:
     except subprocess.TimeoutExpired:
         raise DifferenceError(
             f"{command[0]}: has not ended after {seconds:g} s, and was killed; a program that it started may still run",
-            "end such a program, or increase --command-limit",
+            "if such a program still runs, end it; if the command needs more time, increase --command-limit",
         ) from None
     except OSError as error:
         reason = error.strerror or error
-        raise DifferenceError(f"{command[0]}: cannot be run: {reason}", "give a program on PATH") from None
+        raise DifferenceError(
+            f"{command[0]}: cannot be run: {reason}", "install the program, or add its folder to PATH"
+        ) from None
 
 
 class Roll:
@@ -165,9 +171,11 @@ class Roll:
         self.journal = self.journal.at(node.name, "stopping")
         self._operator.say(f"{node.name}: waiting until its health endpoint stops answering")
         if not self._operator.pace.wait(lambda: not self._answers(node), seconds):
-            raise DifferenceError(
-                f"{node.name}: its health endpoint still answers {seconds:g} s after the command; the node stays down",
-                "if the reboot is complete, add --command-done to the next command",
+            raise _RebootNotSeenError(
+                f"{node.name}: its health endpoint still answers {seconds:g} s after the command, so nlbgen has not "
+                "seen the reboot; the node stays down on the balancer",
+                "check whether the node has rebooted; if it has not, reboot it yourself, and wait until it has "
+                "restarted",
             )
 
     def _healthy(self, node: Node) -> None:
@@ -224,7 +232,11 @@ def _ended(status: int) -> str:
 def _stopped(error: NlbgenError, unlogged: str, node: str, journal: Journal) -> NlbgenError:
     """Add to an error how to continue; the class and its exit code stay."""
     error.message += unlogged
-    resume = f"`nlbgen roll --resume --journal {shlex.quote(str(journal.path))}`"
-    way = f"repair {node}, then {resume}" if journal.begun else "repeat the command"
-    error.hint = f"{error.hint}; then {way}" if error.hint else way
+    done = " --command-done" if isinstance(error, _RebootNotSeenError) else ""
+    resume = f"`nlbgen roll --resume{done} --journal {shlex.quote(str(journal.path))}`"
+    way = resume if journal.begun else "run `nlbgen roll` again"
+    if error.hint:
+        error.hint += f"; then {way}"
+    else:
+        error.hint = f"repair {node}, then {way}" if journal.begun else way
     return error

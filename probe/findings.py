@@ -25,7 +25,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "name-unknown": Kind("a host name does not resolve", "add the name to DNS, or correct it in the spec"),
     "name-elsewhere": Kind(
         "the farm's name resolves to other addresses than the spec's",
-        "normal before you point DNS at the balancer, and with address translation; otherwise correct the DNS record",
+        "this is normal before you point DNS at the balancer, and with address translation; otherwise correct the DNS "
+        "record",
         "note",
     ),
     "timed-out": Kind("the time limit of the run expired before this check finished", "raise --timeout"),
@@ -45,13 +46,17 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "certificate-chain": Kind(
         "the certificate does not chain to the trusted CA",
-        "install the chain with its intermediate certificates, or give the right CA",
+        "install the certificate together with its intermediate certificates; if the server sends them already, give "
+        "the CA that issued the certificate (--ca-file, or --nodes-ca for a node)",
     ),
     "certificate-name": Kind(
         "the certificate does not contain a name of the farm",
         "get a certificate whose subject alternative names include the farm's names",
     ),
-    "certificate-expired": Kind("the certificate is not valid today", "install a valid certificate; check the clock"),
+    "certificate-expired": Kind(
+        "the certificate is not valid today",
+        "check the clock of this computer; if it is right, install a valid certificate",
+    ),
     "certificate-expires": Kind("the certificate expires soon", "renew the certificate before it expires"),
     "chain-unchecked": Kind(
         "the chain of the certificate to the nodes' CA was not checked",
@@ -77,7 +82,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "redirect": Kind(
         "port 80 does not redirect to the farm's https address, or redirects although the spec disables it",
-        "load the rendered configuration; another site may use port 80",
+        "load the rendered configuration on the balancer, and check whether another site uses port 80",
     ),
     "hsts": Kind("Strict-Transport-Security differs from the spec", "load the rendered configuration"),
     "affinity-cookie": Kind(
@@ -91,10 +96,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         "note",
     ),
     "signalr-negotiate": Kind(
-        "SignalR's negotiation fails", "check the node's event log, and the rules for the SignalR paths"
+        "SignalR's negotiation fails", "check the node's event log, and the balancer's rules for the SignalR paths"
     ),
     "signalr-connect": Kind(
-        "a SignalR connection does not start", "check the node's event log; check that no proxy buffers or filters"
+        "a SignalR connection does not start",
+        "check the node's event log; check that no proxy buffers or filters the responses",
     ),
     "signalr-affinity": Kind(
         "a SignalR connection reaches another node than its negotiation",
@@ -166,7 +172,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "update Redis, or write the version of Redis as `sentinel.version` and compare the rendered files",
     ),
     "redis-link": Kind(
-        "a replica of Redis is not connected to the master", "check Redis's log on this host, and its `masterauth`"
+        "a replica of Redis is not connected to the master",
+        "check Redis's log on the replica's host, and the setting `masterauth` there",
     ),
     "redis-quorum": Kind(
         "this Sentinel reaches too few Sentinels for a failover",

@@ -99,7 +99,7 @@ class Hosts:
         endpoint, what = machine.endpoint, "INFO replication"
         announced = redis.joined(endpoint.host, endpoint.port) == master
         if announced != (fields["role"] == "master"):
-            expected = "the master, as the Sentinels announce" if announced else f"a replica of {master}"
+            expected = "the master that the Sentinels announce" if announced else f"a replica of {master}"
             machine.report("redis-masters", what, expected, "the master" if not announced else "a replica")
         elif announced:
             attached = _attached(fields)

@@ -109,7 +109,7 @@ def make_lab(spec: Spec, vendor: str, foreign: Foreign | None = None) -> Lab:
     if (count := len(spec.farm.nodes)) > MAX_NODES:
         raise NlbgenError(
             f"the farm has {count} nodes, but the lab starts at most {MAX_NODES}, because each node is a process",
-            "use a copy of the spec with fewer nodes, but with each state and weight",
+            "use a copy of the spec with fewer nodes: keep a node of each state and of each weight",
         )
     return Lab(spec, vendor, program=program_of(chosen).path)
 

@@ -206,7 +206,7 @@ def readable(device: str, what: str) -> Iterator[None]:
     except MalformedError as error:
         raise DeviceError(
             f"{device}: {legible(what)}: the response cannot be read: {error}",
-            "check that the address is the address of the device: nlbgen does not know this form of response",
+            "check that the address in the spec is that of the device: nlbgen does not know this form of response",
         ) from None
 
 

@@ -151,7 +151,7 @@ class Client:
             found = f"the response cannot be decoded: {error}"
         raise OutcomeUnknownError(
             f"{endpoint.name}: {what}: {found}",
-            f"check {endpoint.address_keys}: the address may be that of another web page",
+            f"check {endpoint.address_keys}: another program than the device's API may answer at this address",
             status=response.status_code,
         )
 

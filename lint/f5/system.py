@@ -30,8 +30,8 @@ RULES: Final = (
         vendors=F5,
         severity="error",
         title="the version has the security fixes for the management interface",
-        why="the first line of a file shows the version of the system. Known attacks on older versions need no "
-        "password",
+        why="the line `TMSH-VERSION` of this file shows the version of the BIG-IP. Known attacks on versions without "
+        "this fix need no password",
         instead="install a version that F5 supports, and allow only administrators to reach the management addresses",
         source=FIXES["f5"][0].source,
         check=_old,

@@ -165,7 +165,7 @@ RULES: Final = (
         why="a new worker treats every node as up until its first check. Measured with 4 reloads while a node was "
         "down: 121 of 2800 requests failed, 1399 with a stopped app pool, and none with the state file",
         instead="write `server-state-file` and `load-server-state-from-file global`, and save the states before "
-        "each reload; or from 3.1 on `default-server init-state down`",
+        "each reload; or, with HAProxy 3.1 or later, write `default-server init-state down`",
         source=f"{PAGE}#reload-and-state",
         check=each_backend(web_backends, _no_state),
         scenario="reload-outage",

@@ -211,8 +211,8 @@ RULES: Final = (
         title="a client cannot set X-Forwarded-For",
         why="ASP.NET reads the client's address from X-Forwarded-For, and uses it in logs and address rules. "
         "Measured: a forged address reaches the node",
-        instead="write `http-request del-header X-Forwarded-For`, and then `option forwardfor`; the same for the "
-        "other X-Forwarded headers",
+        instead="write `http-request del-header X-Forwarded-For` and `option forwardfor`; also remove the other "
+        "X-Forwarded headers of clients with `http-request del-header`",
         source=MEASURED,
         check=each_backend(http_frontends, _forged_address),
         scenario="forged-headers",

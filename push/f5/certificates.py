@@ -83,7 +83,8 @@ def _text(path: str) -> bytes:
     if content is None:
         raise FileError(
             f"{path}: is not on this machine",
-            "a push uploads it: copy it here, or write objects of the device as f5.certificate and f5.key",
+            "a push uploads this file: copy it to this computer; or, if the device already has the certificate and its "
+            "key, write the names of these objects as f5.certificate and f5.key",
         )
     return content
 
@@ -104,7 +105,8 @@ def _blocks_of_key(path: str) -> Iterator[bytes]:
     if b"ENCRYPTED" in keys[0][0]:
         raise FileError(
             f"{path}: the private key is encrypted",
-            "decrypt it with `openssl pkey`, or write the key of the device as f5.key",
+            "decrypt it with `openssl pkey`; or, if the device already has the key, write the name of this object "
+            "as f5.key",
         )
     yield keys[0][0]
 

@@ -134,7 +134,7 @@ def _foreign(device: str, wanted: Sequence[Object], state: State, mark: str, *, 
         owner = f"belongs to the farm {whose[7:]}" if whose.startswith("nlbgen:") else "was not made by nlbgen"
         yield DeviceError(
             f"{device}: {one.kind} {one.path} exists, but it {owner}",
-            "take it over with --adopt, or give the farm or the node another name",
+            "if nothing else needs it, take it over with --adopt; otherwise give the farm or the node another name",
         )
 
 

@@ -29,7 +29,7 @@ def ready(name: str, one: Unit, todo: Work, state: State, *, force: bool) -> Non
     if emptied and not force:
         raise DeviceError(
             f"{name}: the plan disables more than half of the members of a pool: {', '.join(emptied)}",
-            "make smaller changes, or use --force",
+            "disable fewer members in one push; if you want to disable all of them at once, use --force",
         )
 
 

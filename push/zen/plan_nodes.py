@@ -124,7 +124,7 @@ class NodePlanner:
             raise DeviceError(
                 f"{self.work.target}: {len(gone)} of {len(serving)} nodes that serve in {self.farm.name} would stop "
                 "serving at the same time",
-                "push in two steps, or use --force",
+                "stop fewer nodes in one push; if you want to stop all of them at once, use --force",
             )
 
     def states(self, found: FarmState) -> None:

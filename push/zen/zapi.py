@@ -93,7 +93,7 @@ class Zapi:
         said = self._shown(str(found.get("message", ""))) if found is not None else ""
         what = f"{self.name}: {method} {path}: {status}" + (f": {said}" if said else "")
         if found is None:
-            hint = "check zen.api: the address may be that of another web page"
+            hint = "check zen.api: another program than the device's API may answer at this address"
             raise OutcomeUnknownError(f"{what}: the response is not JSON", hint, status=status)
         if status >= 500:
             raise OutcomeUnknownError(what, status=status)

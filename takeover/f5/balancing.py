@@ -44,7 +44,7 @@ def _algorithm(source: Source) -> None:
     source.values.take("balancer.algorithm", "least-connections" if connections else "round-robin", *statements)
     if mode.startswith(("observed", "predictive", "fastest", "dynamic", "weighted", "least-sessions")):
         source.account.given_up_all(
-            statements, f"{mode}: balancer.algorithm is round-robin, least-connections or source"
+            statements, f"{mode}: balancer.algorithm can only be round-robin, least-connections or source"
         )
     for pool in source.roles.pools[1:]:
         if (pool.item.text("load-balancing-mode") or "round-robin") == mode:
@@ -189,7 +189,7 @@ def _slow_start(source: Source) -> None:
     else:
         source.seconds("balancer.slow_start", item.text("slow-ramp-time") or "10", *(statements or (item.statement,)))
     for pool in source.roles.pools[1:]:
-        source.implied(pool.item, "slow-ramp-time", "the same for every pool; the pool without checks has none")
+        source.implied(pool.item, "slow-ramp-time", "the value is the same for every pool with checks")
 
 
 def _uploads(source: Source) -> None:

@@ -168,7 +168,9 @@ _TLS: Final = {
         "authenticate authenticate-depth ca-file client-cert-ca crl-file peer-cert-mode retain-certificate",
     ),
     **_given_up(_ELSEWHERE, "cert cert-key-chain chain key"),
-    **_given_up("the key must have no passphrase, or its object must have it", "passphrase"),
+    **_given_up(
+        "use a key without a passphrase, or store the passphrase in the key's object on the device", "passphrase"
+    ),
     **_implied("the farm's profile has its own certificate", "inherit-certkeychain"),
     **_given_up(
         _DEVICE,
@@ -180,7 +182,7 @@ _TLS: Final = {
         "session-mirroring session-ticket session-ticket-timeout ssl-forward-proxy ssl-forward-proxy-bypass "
         "ssl-sign-hash strict-resume unclean-shutdown untrusted-cert-response-control",
     ),
-    **_implied("one certificate, with every name of the farm", "server-name sni-default sni-require"),
+    **_implied("a farm has one certificate, which contains all its names", "server-name sni-default sni-require"),
 }
 _PERSISTENCE: Final = {
     **_ALL,

@@ -178,9 +178,9 @@ def values_of(source: Source, name: str) -> Duration:
 def _same(source: Source, item: Item, first: Item) -> None:
     for name in ("interval", "timeout", "time-until-up"):
         if item.text(name) == first.text(name):
-            source.implied(item, name, "the same for the checks of all services")
+            source.implied(item, name, "the value is the same for the checks of all services")
         else:
-            source.given_up(item, name, f"{first.path} has another value, and all checks have the same")
+            source.given_up(item, name, f"{first.path} has another value, but a spec has one value for all checks")
 
 
 def _rest(source: Source, item: Item) -> None:

@@ -32,7 +32,9 @@ def take(source: Source) -> None:
         source.values.take("frontend.aliases", aliases, *(one for name in aliases for one in statements[name.lower()]))
     for name, statement in others:
         if name.lower() != host.lower():
-            source.account.given_up(statement, f"{name}: the checks and the nodes get frontend.host")
+            source.account.given_up(
+                statement, f"{name}: requests to the nodes and checks have the host name frontend.host"
+            )
 
 
 def _in_order(found: list[Named], checks: list[Named]) -> list[str]:

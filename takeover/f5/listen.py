@@ -137,9 +137,9 @@ def _clients(source: Source) -> None:
             source.given_up(item, "source", "clients are not limited to a network")
         mask = item.text("mask")
         if mask in {"any", "any6", "255.255.255.255"} or _is_host_mask(mask):
-            source.implied(item, "mask", "one address, or all of them")
+            source.implied(item, "mask", "the farm listens on one address, or on every address")
         else:
-            source.given_up(item, "mask", "a farm has one address, or all of them")
+            source.given_up(item, "mask", "a farm listens on one address, or on every address")
         if item.text("ip-protocol") == "tcp":
             source.implied(item, "ip-protocol", "the virtual servers are for TCP")
         _rules(source, virtual)

@@ -61,7 +61,7 @@ def _host(source: Source, member: Member) -> str:
     for statement in (member.statement, *all_of(node.statement if node else None)):
         host = host or "".join(word.text for word in words_of(_fqdn(statement), "name") if word.text != "none")
     if not host or (problem := problem_of("nodes[0].address", host)):
-        why = f"{host}: {problem}" if host else "neither the member nor a node object has its address"
+        why = f"{host}: {problem}" if host else "no address found: neither the pool member nor its node object has one"
         source.account.given_up(member.statement, why)
         return ""
     return host
@@ -157,8 +157,8 @@ def _reserve(source: Source) -> list[Member]:
     groups = sorted({one.priority for one in members}, reverse=True)
     if not least or len(groups) < 2:
         for statement in (one for member in members for one in _written(member, "priority-group")):
-            source.account.implied(statement, "priority groups are off, or all members have the same")
-        source.implied(item, "min-active-members", "priority groups are off, or all members have the same")
+            source.account.implied(statement, "priority groups are off, or all members have the same priority")
+        source.implied(item, "min-active-members", "priority groups are off, or all members have the same priority")
         return []
     source.taken(item, "min-active-members", "nodes")
     if least > 1:

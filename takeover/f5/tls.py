@@ -62,7 +62,7 @@ def _clients(source: Source, profile: Profile) -> None:
     _versions(source, item)
     _ciphers(source, item)
     for name in ("server-name", "sni-default", "sni-require"):
-        source.implied(item, name, "one certificate, with every name of the farm")
+        source.implied(item, name, "a farm has one certificate, which contains all its names")
 
 
 def _pairs(source: Source, item: Item) -> Iterator[_Pair]:
@@ -123,7 +123,8 @@ def _pair(source: Source, names: Mapping[str, str], statements: Mapping[str, Sta
             all_of(statements.get("chain")), "chain: f5.certificate names one object: it must hold the chain, too"
         )
     source.account.given_up_all(
-        all_of(statements.get("passphrase")), "the key must have no passphrase, or its object must have it"
+        all_of(statements.get("passphrase")),
+        "use a key without a passphrase, or store the passphrase in the key's object on the device",
     )
 
 
@@ -222,9 +223,15 @@ def settle(source: Source, item: Item) -> None:
     for name in ("server-name", "authenticate-name"):
         text = item.text(name)
         if text in {"none", host}:
-            source.implied(item, name, "the nodes have a certificate for frontend.host, and get it as SNI")
+            source.implied(
+                item, name, "the BIG-IP sends frontend.host as SNI, and the nodes have a certificate for this name"
+            )
         elif text:
-            source.given_up(item, name, f"{text}: the nodes get frontend.host as SNI, and have a certificate for it")
+            source.given_up(
+                item,
+                name,
+                f"{text}: the BIG-IP sends frontend.host as SNI, and the nodes have a certificate for this name",
+            )
     if statement := source.property(item, "options"):
         for line in (statement, *statement.inside):
             source.account.implied(line, "TLS to the nodes is 1.2 or later")

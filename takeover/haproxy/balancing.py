@@ -47,7 +47,7 @@ def _algorithm(source: Source) -> None:
     elif words[:1] and words[0] in _ALGORITHMS:
         source.values.take("balancer.algorithm", _ALGORITHMS[words[0]], found)
     else:
-        source.account.given_up(found, "balancer.algorithm is round-robin, least-connections or source")
+        source.account.given_up(found, "balancer.algorithm can only be round-robin, least-connections or source")
     for pool in source.roles.pools[1:]:
         for statement in pool.all("balance"):
             same = found is not None and statement.arguments == words

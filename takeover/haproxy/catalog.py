@@ -84,7 +84,7 @@ _KNOWN: Final = (
     *_given_up("HAProxy's own default is used", "option tcp-smart-connect", "option splice-auto", "option tcpka"),
     *_given_up("HAProxy's own default is used", "option clitcpka", "option srvtcpka", "spread-checks", "backlog"),
     *_given_up("HAProxy's own default is used", "option nolinger", "option http-no-delay", "maxsslconn", "fullconn"),
-    *_given_up("a comment about the process has no place", "description", "node"),
+    *_given_up("farm.yaml has no key for it", "description", "node"),
 )
 _BY_NAME: Final = {known.words: known for known in _KNOWN}
 
@@ -116,7 +116,9 @@ def _header(words: tuple[str, ...]) -> _Known | None:
             return _Known((), "implied", "X-Forwarded-For, -Host, -Port and -Proto are set, and forged ones removed")
         return _Known((), "given up", f"{words[2]}: the nodes get only the headers X-Forwarded-*")
     if words[:2] == ("http-request", "del-header") and words[2:3] and words[2].lower().lstrip("^").startswith(_REMOVED):
-        return _Known((), "implied", "forged headers are removed, and upgrades to anything but WebSocket")
+        return _Known(
+            (), "implied", "nlbgen removes forged headers, and the Upgrade header of each upgrade except WebSocket"
+        )
     if words[:1] == ("acl",) and any(UPGRADE.match(word) for word in words[2:3]):
         return _Known((), "implied", "WebSocket is the only upgrade that is allowed")
     return None

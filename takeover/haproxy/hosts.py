@@ -36,9 +36,11 @@ def take(source: Source) -> None:
         source.values.take("frontend.aliases", [*aliases], *(one for name in aliases for one in names[name]))
     for name, statement in others:
         if name == host:
-            source.account.implied(statement, f"the nodes and the checks get the name {host}")
+            source.account.implied(statement, f"requests to the nodes and checks have the host name {host}")
         else:
-            source.account.given_up(statement, f"{name}: the nodes and the checks get frontend.host")
+            source.account.given_up(
+                statement, f"{name}: requests to the nodes and checks have the host name frontend.host"
+            )
 
 
 def _valid(name: str) -> bool:

@@ -84,7 +84,7 @@ def _address(source: Source, own: list[Listener]) -> None:
     if not every:
         for other in own:
             if other.host != hosts[0]:
-                source.account.given_up(other.bind.statement, "a farm has one address, or all of them")
+                source.account.given_up(other.bind.statement, "a farm listens on one address, or on every address")
         statements = [one.bind.statement for one in own if one.host == hosts[0]]
     source.values.take("frontend.address", first, *statements)
 
@@ -146,7 +146,7 @@ _BIND_GIVEN_UP: Final = {
     **dict.fromkeys(("ca-file", "crl-file", "verify"), "certificates of clients are not supported"),
     **dict.fromkeys(("accept-proxy", "accept-netscaler-cip"), "clients connect directly, without the PROXY protocol"),
     **dict.fromkeys(("crt-list", "ca-sign-file", "generate-certificates"), "a farm has one certificate"),
-    **dict.fromkeys(("interface", "namespace", "transparent"), "the listener has an address only"),
+    **dict.fromkeys(("interface", "namespace", "transparent"), "farm.yaml has only the address of the listener"),
     **dict.fromkeys(("maxconn", "backlog", "nice"), "the limit is for the whole farm: balancer.limits.connections"),
     **dict.fromkeys(("tfo", "mss", "tcp-ut", "defer-accept", "proto"), "HAProxy's own default is used"),
     "expose-fd": "the socket of the administrators passes the listeners at a reload",
@@ -200,7 +200,7 @@ def _stored(source: Source, name: str) -> tuple[Statement, str, str] | None:
                 words = line.arguments
                 pairs = dict(zip(words[::2], words[1::2], strict=False))
                 if line.name == "load" and alias in {pairs.get("alias"), pairs.get("crt")} and "crt" in pairs:
-                    source.account.implied(section, "certificate and key in a crt-store, from HAProxy 3.0 on")
+                    source.account.implied(section, "certificate and key are in a crt-store (HAProxy 3.0 or later)")
                     return line, pairs["crt"], pairs.get("key", pairs["crt"])
     return None
 

@@ -115,9 +115,11 @@ def _algorithm(source: Source) -> None:
                 if one is not statement:
                     source.account.implied(one, "the algorithm is the same for every pool")
     if statement and statement.name == "least_time":
-        source.account.given_up(statement, "response times select no node: least-connections is the nearest")
+        source.account.given_up(
+            statement, "nlbgen does not select nodes by response time: least-connections is the nearest algorithm"
+        )
     if statement and statement.name == "random" and name == "round-robin":
-        source.account.given_up(statement, "no random selection: round-robin gives the same shares")
+        source.account.given_up(statement, "nlbgen does not select nodes at random: round-robin gives the same shares")
 
 
 def _method(pool: Pool) -> tuple[str, Statement | None]:

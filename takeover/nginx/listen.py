@@ -146,7 +146,7 @@ def _address(source: Source, own: list[Listener]) -> None:
     if not every:
         for other in own:
             if other.host != first:
-                source.account.given_up(other.statement, "a farm has one address, or all of them")
+                source.account.given_up(other.statement, "a farm listens on one address, or on every address")
     statements = [one.statement for one in own if every or one.host == first]
     source.values.take("frontend.address", first, *statements)
 

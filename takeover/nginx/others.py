@@ -110,7 +110,7 @@ def _twins(source: Source) -> None:
             if source.account.has(statement):
                 continue
             if _words(statement) in known:
-                source.account.implied(statement, f"as in the server at {main.location}")
+                source.account.implied(statement, f"the server at {main.location} has the same line")
             else:
                 source.account.given_up(
                     statement, f"a farm has one `server` block: nlbgen uses the one at {main.location}"
@@ -154,7 +154,7 @@ def _location(source: Source, scope: Scope, known: set[tuple[str, ...]]) -> None
         if source.account.has(statement):
             continue
         if passes and statement is not scope.statement and _words(statement) in known:
-            source.account.implied(statement, "as in the location for all paths")
+            source.account.implied(statement, "the location for all paths has the same line")
         else:
             source.account.given_up(statement, why)
 

@@ -153,7 +153,8 @@ def test_reboot_that_does_not_stop_the_node_stops_the_roll(tmp_path: Path, comma
     ) as error:
         roll(lab.begin("orch-1")).run()
     assert error.value.hint is not None
-    assert "--command-done" in error.value.hint
+    assert error.value.hint.endswith(f"; then `nlbgen roll --resume --command-done --journal {lab.path}`")
+    assert "repair" not in error.value.hint
     assert lab.balancer.changes[-1] == ("orch-1", "down")
     found = journal.resumed(lab.path, "site")
     assert found.entry("orch-1").step == "stopping"
@@ -199,7 +200,7 @@ def test_error_of_a_balancer_keeps_its_exit_code_and_says_how_to_continue(tmp_pa
     lab.balancer.error = DeviceError("lb-1: refuses", "read its log")
     with pytest.raises(DeviceError) as stopped:
         lab.roll(lab.begin()).run()
-    assert str(stopped.value.hint).startswith("read its log; then repair orch-1, then `nlbgen roll --resume ")
+    assert str(stopped.value.hint).startswith("read its log; then `nlbgen roll --resume --journal ")
 
 
 def test_change_that_has_not_begun_has_nothing_to_resume(tmp_path: Path) -> None:
@@ -207,7 +208,7 @@ def test_change_that_has_not_begun_has_nothing_to_resume(tmp_path: Path) -> None
     lab.balancer.states["orch-2"] = "down"
     with pytest.raises(CapacityError, match="nothing was changed") as stopped:
         lab.roll(lab.begin()).run()
-    assert str(stopped.value.hint).endswith("or use --force; then repeat the command")
+    assert str(stopped.value.hint).endswith("or use --force; then run `nlbgen roll` again")
     assert not lab.path.exists()
 
 

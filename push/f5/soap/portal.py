@@ -161,7 +161,7 @@ def understood(device: str, what: str) -> Iterator[None]:
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise DeviceError(
             f"{device}: {what}: the response cannot be read: {one_line(str(error)) or type(error).__name__}",
-            "check that the address is the address of the device: nlbgen does not know this form of response",
+            "check that the address in the spec is that of the device: nlbgen does not know this form of response",
         ) from None
 
 
