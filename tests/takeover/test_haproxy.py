@@ -172,7 +172,7 @@ def test_several_frontends_and_pools() -> None:
     ("beginning", "fate", "detail"),
     [
         ("mystery 1", "not understood", ""),
-        ("bind 10.1.2.4:443", "given up", "a farm has one address"),
+        ("bind 10.1.2.4:443", "given up", "a farm listens on one address"),
         ("bind 10.1.2.3:8443", "given up", "port 8443: a farm has one port"),
         ("bind *:80", "taken", "frontend.redirect_http"),
         ("ssl-default-bind-options", "given up", "TLSv1.1 is insecure"),
