@@ -53,6 +53,8 @@ class Journal:
     farm: str
     command: tuple[str, ...]
     entries: tuple[Entry, ...] = field(default_factory=tuple)
+    reboot: float | None = None
+    """Seconds to wait until a node stops for the reboot that the command begins; None: the command begins none."""
 
     @property
     def left(self) -> tuple[Entry, ...]:
@@ -84,6 +86,7 @@ class Journal:
             "version": _VERSION,
             "farm": self.farm,
             "command": list(self.command),
+            "reboot": self.reboot,
             "nodes": [{"node": one.node, "step": one.step, "before": one.before} for one in self.entries],
         }
         content = f"{json.dumps(data, indent=2)}\n".encode()
@@ -111,7 +114,10 @@ def _parsed(path: Path, data: Mapping[str, Any]) -> Journal:
     if data["version"] != _VERSION:
         raise ValueError("another version")
     entries = tuple(_entry(one) for one in data["nodes"])
-    return Journal(path, str(data["farm"]), tuple(map(str, data["command"])), entries)
+    reboot = data.get("reboot")
+    return Journal(
+        path, str(data["farm"]), tuple(map(str, data["command"])), entries, None if reboot is None else float(reboot)
+    )
 
 
 def _entry(one: Mapping[str, Any]) -> Entry:

@@ -11,7 +11,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ..core import activity
@@ -91,8 +91,11 @@ class Roll:
     ) -> None:
         self._operator: Final = operator
         self._farm: Final = operator.spec.farm
-        self.journal = journal
         self._times: Final = times or Times()
+        # A resumed change without the option waits for the reboot as well: a node that has not stopped yet is no
+        # healthy one.
+        self._reboot: Final = journal.reboot if self._times.reboot is None else self._times.reboot
+        self.journal = replace(journal, reboot=self._reboot)
         self._force: Final = force
         self._run: Final = run_command
         self._checks: Final = checks
@@ -133,8 +136,8 @@ class Roll:
             if not command_done:
                 self._command(node)
         if step in _BEFORE_HEALTH:
-            if step != "ran" and not command_done and self._times.reboot is not None:
-                self._stops(node, self._times.reboot)
+            if step != "ran" and not command_done and self._reboot is not None:
+                self._stops(node, self._reboot)
             self.journal = self.journal.at(node.name, "ran")
             self._healthy(node)
         self._return(node)
