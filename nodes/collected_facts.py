@@ -154,7 +154,7 @@ def _problems(name: str, found: Certificate | None, facts: Facts) -> Iterator[tu
         )
     if found.begins > facts.collected:
         yield (
-            f"{found.thumbprint} is valid from {found.begins:%Y-%m-%d} on",
+            f"{found.thumbprint} is not valid before {found.begins:%Y-%m-%d}",
             "install a certificate that is valid today",
         )
     if found.bits is not None and found.bits not in _BITS:

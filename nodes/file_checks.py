@@ -79,7 +79,9 @@ def _strings(config: Config, spec: Spec | None) -> Iterator[FileFinding]:
         lost = redis.read(entry.value, clients[0]).lost
         if lost:
             message = f"{name}: {clients[0].name} ignores {lost[0]} without an error"
-            hint = "write HOST:PORT; the library reads no URL, and an IPv6 address only from 2020.10 on"
+            hint = (
+                "write HOST:PORT, not a URL; before Orchestrator 2020.10, the library also cannot read IPv6 addresses"
+            )
             yield FileFinding(store_strings.STRING_ID, message, hint, entry.location)
     session = _session(config)
     text = None if session is None else session.element.get("sqlConnectionString")

@@ -343,7 +343,11 @@ def read_raw(path: Path) -> bytes:
     try:
         return content(path, MAX_BYTES)
     except FileNotFoundError:
-        raise refusal(name, "there is no such file", "give the path with -s FILE, or run `nlbgen init`") from None
+        raise refusal(
+            name,
+            "there is no such file",
+            "give the path of the spec with -s FILE; if you have no spec yet, run `nlbgen init`",
+        ) from None
     except IsADirectoryError:
         raise refusal(name, "is a folder, not a file", "give the farm.yaml in it") from None
     except PermissionError:

@@ -148,8 +148,8 @@ class Health(Model):
     """How the balancer checks the health of a node."""
 
     path: t.HealthPath = entry(
-        "The endpoint that must answer. `auto`: those of the Orchestrator version, which are Orchestrator's own and, "
-        "from 2020.10 on, Identity's.",
+        "The endpoint that must answer. `auto` means the endpoints of the Orchestrator version: "
+        "Orchestrator's own and, from 2020.10 on, also Identity's.",
         default="auto",
     )
     paths: tuple[t.ServicePath, ...] = entry(
@@ -189,7 +189,7 @@ class Signalr(Model):
         most=16,
     )
     idle_timeout: t.LongTime = entry(
-        "A WebSocket without traffic is closed after this time; more than 110s.", default=Duration.of("1h")
+        "A WebSocket without traffic is closed after this time. It must be more than 110s.", default=Duration.of("1h")
     )
 
 
@@ -328,7 +328,7 @@ class RedisHost(Model):
     port: t.Port = entry("The TCP port of Redis.", default=6379)
     sentinel_port: t.Port = entry("The TCP port of Sentinel.", default=26379)
     redis: t.Flag = entry(
-        "Whether it runs Redis. A host with `false` runs only Sentinel, and votes on failures.", default=True
+        "Whether the host runs Redis. A host with `false` runs only Sentinel, and votes on failures.", default=True
     )
 
 
@@ -383,15 +383,15 @@ class Redis(Model):
     """The Redis that carries SignalR's messages between the nodes."""
 
     single_host: t.NodeAddress | None = entry(
-        "Its host name or address, if it is one server.", default=None, name="host"
+        "The host name or address of Redis, if it is one server.", default=None, name="host"
     )
-    single_port: t.Port | None = entry("Its TCP port, usually 6379.", default=None, name="port")
+    single_port: t.Port | None = entry("The TCP port of this server, usually 6379.", default=None, name="port")
     endpoints: tuple[t.RedisEndpoint, ...] = entry(
-        "Its servers, instead of `host` and `port`: several replicas, or the sentinels of a `serviceName`. Without a "
-        "port it is 6379, with `tls` 6380, with a `serviceName` 26379.",
+        "The servers of Redis, instead of `host` and `port`: several replicas, or the sentinels of a `serviceName`. "
+        "The default port is 6379; with `tls`, 6380; with a `serviceName`, 26379.",
         default=(),
     )
-    user: t.RedisUser | None = entry("The user of its access control list; Redis 6.2 or later.", default=None)
+    user: t.RedisUser | None = entry("The user of Redis's access control list. Needs Redis 6.2 or later.", default=None)
     password: Secret | None = entry("Its password, by reference.", default=None)
     tls: t.Flag = entry(
         "Whether the nodes connect to it over TLS (`ssl=True` in the connection string). "

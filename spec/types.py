@@ -191,14 +191,17 @@ def _posix_file(value: object) -> str:
 
 
 _SITE: Final = re.compile(r'[?:@&=,/\\<>"*|%$`]')
-"""IIS Manager refuses the first twelve of these in a site's name (David Cox, "Why does the IIS7 UI limit certain
-characters?"). The other three have no quoting that holds in the command prompt and in PowerShell."""
+"""IIS Manager refuses most of these in a site's name (David Cox, "Why does the IIS7 UI limit certain characters?").
+`%`, `$` and the backtick have no quoting that holds in the command prompt and in PowerShell."""
 
 
 def _site(value: object) -> str:
     text = _printable("the name of an IIS site", 255)(value)
     if found := _SITE.search(text):
-        raise ValueError(f"{shown(text)} is not the name of an IIS site: it contains {found[0]}")
+        raise ValueError(
+            f"{shown(text)} cannot be used as the name of an IIS site, because it contains {found[0]}: correct the "
+            "name; if the site has this name in IIS, rename the site there first"
+        )
     return text
 
 

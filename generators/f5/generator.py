@@ -214,7 +214,10 @@ def _setting_refusals(spec: Spec, version: Version) -> Iterator[Problem]:
         yield spec.problem(("f5", missing), message, "write both keys, or none", id="f5-certificate-key")
     if f5.node_ca is not None and not verifies_nodes(spec.farm):
         message = "the nodes' certificates are not verified, so the CA has no effect"
-        hint = "remove it; or verify them: `tls.mode: bridge`, or with `passthrough` write `tls.verify_nodes`"
+        hint = (
+            "remove it; or verify the certificates: write `tls.mode: bridge`, or keep `passthrough` and write "
+            "`tls.verify_nodes`"
+        )
         yield spec.problem(("f5", "node_ca"), message, hint, id="f5-node-ca")
     if f5.api == "as3" and version < AS3_TMOS:
         message = f"AS3 needs TMOS {AS3_TMOS} or later, but f5.version is {version}"

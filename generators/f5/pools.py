@@ -162,13 +162,14 @@ def _health_clamps(checks: Health) -> Iterator[str]:
     if "interval" in checks.written and used.interval * 1000 != int(checks.interval):
         yield (
             f"balancer.health.interval is {checks.interval}, but the device gets {used.interval}s: a BIG-IP "
-            f"accepts only whole seconds, at most {LONGEST_INTERVAL}, and an interval is at least "
-            "balancer.health.timeout."
+            f"accepts only whole seconds, at most {LONGEST_INTERVAL}, and the interval must not be shorter than "
+            f"balancer.health.timeout ({checks.timeout})."
         )
     if "timeout" in checks.written and used.interval * 1000 != int(checks.timeout):
         yield (
-            f"balancer.health.timeout is {checks.timeout}: a BIG-IP has no time limit for one check. It marks a node "
-            f"down {used.timeout}s after the last good response."
+            f"balancer.health.timeout is {checks.timeout}: a BIG-IP does not use this value for single checks, because "
+            f"it has no time limit for one check. Instead, it marks a node down {used.timeout}s after the last good "
+            "response."
         )
     if used.timeout != wanted.timeout:
         yield (

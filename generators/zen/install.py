@@ -139,7 +139,7 @@ def _guardian(made: Objects, generation: Generation, names: Sequence[str]) -> St
     if GUARDIAN_FILE in names:
         target = f"{generation.config}/{GUARDIAN_FILE}"
         text = (
-            f"Append the health check. If {target} already has a section [{guardian.name}], remove that section first:"
+            f"If {target} already has a section [{guardian.name}], remove that section. Then append the health check:"
         )
         return Step(text, (f"cat {GUARDIAN_FILE} >> {target}",))
     first = made.main.backends[0]

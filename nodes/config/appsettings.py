@@ -147,7 +147,8 @@ class Service:
         return self.own.error(
             0 if mark is None else mark.start,
             f"the settings of {self.name} are encrypted with a key of the node: no other machine can read them",
-            f"decrypt the settings on that node, in an elevated prompt, and copy the file again: {command}",
+            "decrypt the settings on that node, then copy the file again. The command for an elevated prompt: "
+            f"{command}",
             ENCRYPTED_ID,
         )
 

@@ -141,7 +141,7 @@ class _Reader:
         try:
             return datetime.strptime(self._text(value, name), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         except ValueError:
-            raise self._error(f"{name} is not a time as 2030-01-31T12:00:00Z") from None
+            raise self._error(f"{name} is not a time, for example 2030-01-31T12:00:00Z") from None
 
     def _texts(self, value: object, name: str) -> dict[str, str]:
         return {

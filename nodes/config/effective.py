@@ -115,7 +115,7 @@ class Config:
         return section.document.error(
             section.element.start,
             f"<{section.name}> is encrypted with a key of the node: no other machine can read it",
-            "decrypt the section on that node, in an elevated prompt, and copy the file again: "
+            "decrypt the section on that node, then copy the file again. The command for an elevated prompt: "
             f"{command}{self._other_tool}",
             "encrypted-section",
         )

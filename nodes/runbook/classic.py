@@ -3,11 +3,16 @@
 Source: the guide's nine steps.
 """
 
+from typing import Final
+
 from ...core.markdown import code
 from ...core.wording import all_of
 from ...spec.model import Database, Farm, Redis, SqlLogin
 from ..powershell import literal
 from .blocks import POOL_PATH, SITE_PATH, STATE, STOP, Step, blocks, prompts, site_lines
+
+KIT: Final = "Redis-x64-3.0.504.msi"
+"""The installer of Redis for Windows, as in redis.ps1."""
 
 
 def sessions(database: Database, variables: dict[str, str]) -> Step:
@@ -40,7 +45,7 @@ def sessions(database: Database, variables: dict[str, str]) -> Step:
         "`verify.sql` shows `present` for `[dbo].[ASPStateTempApplications]`, for `[dbo].[ASPStateTempSessions]` and "
         "for "
         "the job.",
-        "none is needed: unused tables do no harm. This removes them, and every session in them.",
+        "none is needed: unused tables do no harm. To remove them, and every session in them, run this block.",
         blocks(
             ("powershell", prompts(name for what, name in variables.items() if what == "sql")),
             ("powershell", [r".\sessionstate.ps1 -WhatIf", r".\sessionstate.ps1"]),
@@ -63,7 +68,7 @@ def redis(store: Redis, variables: dict[str, str]) -> Step:
         "Install Redis",
         _redis_lines(store),
         f"`test-redis.ps1` reports on every node that {check} answers.",
-        "nothing uses Redis before the nodes are prepared. This removes it.",
+        "nothing uses Redis before the nodes are prepared. To remove it, run this block.",
         blocks(
             *(
                 (
@@ -75,9 +80,7 @@ def redis(store: Redis, variables: dict[str, str]) -> Step:
             ),
             ("powershell", [*secret, r".\test-redis.ps1"], "On every node"),
         ),
-        blocks(
-            ("bat", ["msiexec /x Redis-x64-3.0.504.msi /q"], f"On the {'machines' if runs[1:] else 'machine'} of Redis")
-        ),
+        blocks(("bat", [f"msiexec /x {KIT} /q"], f"On the {'machines' if runs[1:] else 'machine'} of Redis")),
     )
 
 
@@ -86,13 +89,14 @@ def _redis_lines(store: Redis) -> list[str]:
     if len(servers) > 1:
         lines = [
             (
-                f"Run the script on each of {all_of([code(str(server)) for server in servers])}. Copy `redis.ps1` and "
-                "the kit there first, if it is not a node. Redis listens on all addresses of the machine. The script "
-                "reports the servers that do not answer yet."
+                f"First copy `redis.ps1` and the kit (`{KIT}`) into one folder on each machine of Redis: "
+                f"{all_of([code(str(server)) for server in servers])}. Then run the script on each of these machines. "
+                "Redis listens on all addresses of the machine. The script reports the servers that do not answer yet."
             ),
             (
-                "The script makes no replicas. Make all servers but the first replicas of it, as the documentation of "
-                "Redis describes for your version (`slaveof`, and `masterauth` if it has a password)."
+                "The script sets up no replication. Make each server except the first one a replica of the first "
+                "server, as the documentation of Redis describes for your version (`slaveof`, and `masterauth` if "
+                "Redis has a password)."
             ),
         ]
     else:
@@ -100,8 +104,8 @@ def _redis_lines(store: Redis) -> list[str]:
         on_node = f", also whenever {store.install_on} is down" if store.install_on else ""
         lines = [
             (
-                f"Run the script on {where}. Copy `redis.ps1` and the kit there first, if it is not a node. Redis "
-                f"listens on port {store.port}, on all addresses of the machine."
+                f"First copy `redis.ps1` and the kit (`{KIT}`) into one folder on {where}. Then run the script there. "
+                f"Redis listens on port {store.port}, on all addresses of the machine."
             ),
             f"One Redis is a single point of failure: while it is down{on_node}, the nodes do not pass messages on.",
         ]
@@ -124,15 +128,16 @@ def install(farm: Farm) -> Step:
         "Install the Orchestrator on the other nodes, and stop it there",
         [
             (
-                f"On {others}, install the same version{version} into {code(farm.orchestrator.directory)}, with the "
+                "Choose a time at which no job is scheduled: the installer starts the site of a new node. On "
+                f"{others}, install the same version{version} into {code(farm.orchestrator.directory)}, with the "
                 f"site name {code(farm.orchestrator.site)} and the same database."
             ),
             (
                 "The installer generates new keys and starts the site. The node must not run before it is prepared: "
                 "no other node can read what it encrypts, and its scheduler does not know the scheduler of the first "
-                "node, so that jobs start twice. Choose a time at which no job is scheduled. As soon as the installer "
-                "ends, stop the site and the app pool in an elevated PowerShell, and keep Windows from starting them. "
-                "`prepare-node.ps1` writes the keys, then starts both and lets them start with Windows again."
+                "node, so that jobs start twice. As soon as the installer ends, stop the site and the app pool in an "
+                "elevated PowerShell, and keep Windows from starting them. `prepare-node.ps1` writes the keys, then "
+                "starts both and lets them start with Windows again."
             ),
         ],
         "the last line shows `Stopped` twice on each of them (`Stopping` is temporary), also after a restart of the "
@@ -172,9 +177,9 @@ def site_ids(farm: Farm) -> Step:
         [
             (
                 "ASP.NET stores sessions under the IIS id of the site. If the ids differ, users lose their sessions "
-                f"although all other settings agree. Read the id on {first}, and set it on the nodes where it "
-                "differs. If "
-                "another site has this id there, give that one another id first."
+                f"although all other settings agree. Read the id on {first}. On each node with another id: if a "
+                f"different site has the id of {first} there, first give that site a free id; then set the id of "
+                f"{first}."
             )
         ],
         "the number is the same on every node.",

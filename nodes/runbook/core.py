@@ -96,7 +96,7 @@ def add_on(farm: Farm, store: Redis, variables: dict[str, str]) -> Step:
                 "add it as UiPath's page about that file describes for your version."
             ),
         ],
-        "`test-redis.ps1` reports on every node that it answers.",
+        "`test-redis.ps1` reports on every node that the add-on answers.",
         "uninstall it. Nothing uses it before the nodes are prepared.",
         blocks(
             (
@@ -133,9 +133,10 @@ def public_url(farm: Farm, url: str) -> Step:
             ),
             (
                 "In Identity Server's database: the tables `[identity].[ClientRedirectUris]` and "
-                "`[identity].[ClientPostLogoutRedirectUris]`. `public-url.sql` shows the rows and the statements that "
-                "undo the change. Save this result. Then write `@apply bit = 1` in the script, and run it again, after "
-                f"`prepare-node.ps1` of {first}. If an address of the table is not in the script, add it there."
+                "`[identity].[ClientPostLogoutRedirectUris]`. If these tables contain an old address that is not in "
+                "`public-url.sql`, first add it to the script. Run the script as it is: it changes nothing, and shows "
+                "the rows and the statements that undo the change. Save this result. After `prepare-node.ps1` has run "
+                f"on {first}, write `@apply bit = 1` in the script, and run it again."
             ),
         ],
         f"users can sign in at {code(url)}, and none of these places contains the machine's own name any more.",
@@ -159,13 +160,15 @@ def install(farm: Farm) -> Step:
                 f"{others}: it contains keys and passwords."
             ),
             (
-                f"On {others}, in an elevated prompt, install the same version{version}. The node gets the keys of "
-                f"{first}, Identity Server's as well, and does not initialise the database. **Never install it without "
-                "these parameters:** it would generate new keys on the same database."
+                f"On {others}, first install two certificates: the one with the farm's name (the same subject on all "
+                "nodes), and Identity Server's signing certificate. The app pools must be able to read the private key "
+                "of the signing certificate."
             ),
             (
-                "Install two certificates on each node first: the one with the farm's name (the same subject on all "
-                "nodes), and Identity Server's signing certificate. The app pools must be able to read its private key."
+                "Then, in an elevated prompt on the same nodes, install the Orchestrator in the same version"
+                f"{version}. The node gets the keys of {first}, Identity Server's as well, and does not initialise the "
+                "database. **Never install it without these parameters:** it would generate new keys on the same "
+                "database."
             ),
             (
                 "Then compare Identity Server's keys: run the second block on every node. It shows the same "

@@ -21,7 +21,7 @@ def sentinel(farm: Farm, variables: dict[str, str]) -> Step:
                 "master. Install the balancer's files on it before you prepare the nodes."
             ),
         ],
-        "`test-redis.ps1` reports on every node that it answers, and `INSTALL.md`'s test of a failover passes.",
+        "`test-redis.ps1` reports on every node that Redis answers, and `INSTALL.md`'s test of a failover passes.",
         "stop Redis and Sentinel. Nothing uses them before the nodes are prepared.",
         blocks(
             (

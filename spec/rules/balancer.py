@@ -44,7 +44,8 @@ def _details_key(farm: Farm) -> Iterator[Finding]:
             ("balancer", "health", "details_key"),
             "is not used: no health check requests /api/health (requested: "
             f"{', '.join(farm.health_paths) or 'nothing'})",
-            "remove `details_key`, or check /api/health, which Orchestrator has from 2021.10 on",
+            "remove `details_key`; or let the balancer request /api/health (Orchestrator 2021.10 or later): "
+            "write it as `path`, or into `paths`",
         )
 
 

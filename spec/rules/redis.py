@@ -39,7 +39,7 @@ def _one_shape(farm: Farm) -> Iterator[Finding]:
                 (*REDIS, key),
                 "`sentinel` excludes `host`, `port`, `endpoints` and `install_on`: the hosts of Redis "
                 "are under `sentinel.nodes`",
-                f"remove `{key}`, or remove `sentinel`",
+                f"if Sentinels replace a failed master, remove `{key}`; otherwise remove `sentinel`",
             )
 
 
@@ -202,7 +202,7 @@ def _service_name(farm: Farm) -> Iterator[Finding]:
     for key in _service_name_keys(redis):
         path: Path = (*REDIS, "options", key)
         if redis is not None and redis.sentinel is not None:
-            what = "the Redis frontend is not a Sentinel" if redis.front else "with `front: false`, nlbgen writes it"
+            what = "the Redis frontend is not a Sentinel" if redis.front else "nlbgen writes the `serviceName` itself"
             yield Finding(path, f"`serviceName` and `sentinel` exclude each other: {what}", "remove `serviceName`")
         elif not farm.orchestrator.is_core:
             yield Finding(

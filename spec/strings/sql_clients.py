@@ -29,7 +29,7 @@ _TYPES: Final = names(
 )
 _BINDING: Final = names("Implicit Unbind or Explicit Unbind", ("Implicit Unbind", "Explicit Unbind"))
 _LIBRARIES: Final = names(
-    "a network library, as dbmssocn",
+    "a network library, for example dbmssocn",
     ("dbmssocn", "dbnmpntw", "dbmslpcn", "dbmsgnet", "dbmsrpcn", "dbmsspxn", "dbmsvinn", "dbmsadsn"),
 )
 _OFF: Final = choice("false outside of SQL Server", {"false": False, "no": False})

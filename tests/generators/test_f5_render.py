@@ -745,7 +745,7 @@ def test_render_notes_each_value_that_a_big_ip_cannot_have(farm_data: Callable[.
     content = next(file.content.decode() for file in render(generator("f5"), spec) if file.path.name == "bigip.conf")
     for line in (
         "# balancer.health.interval is 10m, but the device gets 299s: a BIG-IP accepts only whole seconds, at most ",
-        "# balancer.health.timeout is 10m: a BIG-IP has no time limit for one check. It marks a node down 900s ",
+        "# balancer.health.timeout is 10m: a BIG-IP does not use this value for single checks, because it has no ",
         "# balancer.slow_start is 20m, but the device gets 900s: a BIG-IP accepts only whole seconds, at most 900.",
         "# A node is marked down after 900s, not after ",
         "# A node is marked up after 1800s, not after ",

@@ -533,7 +533,7 @@ def test_install_notes_zproxys_limit_of_silent_websockets_if_below_the_spec(
     text = re.sub(r"(?m)^balancer: \{", f"balancer: {{{asked}, ", text)
     assert asked in text
     install = next(file for file in render(ZEN, loads(text)) if file.path.name == "INSTALL.md")
-    assert (b"silent for 130 seconds" in install.content) is noted
+    assert (b"closes a silent WebSocket after 130 seconds" in install.content) is noted
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def quoted_in(line: str, path: str) -> bool:
 
 @pytest.mark.parametrize("site", ['x" & calc & "', "a%PATH%", "a$(id)", "a`whoami`", "a|b", "a<b>", "a/b", "a\\b"])
 def test_site_that_no_prompt_can_quote_is_refused(site: str, farm_data: Callable[..., dict[str, Any]]) -> None:
-    with pytest.raises(NlbgenError, match="is not the name of an IIS site"):
+    with pytest.raises(NlbgenError, match="cannot be used as the name of an IIS site"):
         loads(json.dumps(farm_data(orchestrator={"site": site})))
 
 

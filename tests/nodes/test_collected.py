@@ -139,7 +139,7 @@ def test_nodes_with_and_without_secrets_are_not_compared(folder: Folder) -> None
         (
             {"certificates": [certificate(begins="2030-06-01T00:00:00Z")]},
             "signing-certificate",
-            "from 2030-06-01",
+            "not valid before 2030-06-01",
         ),
         ({"certificates": [certificate(bits=1024)]}, "signing-certificate", "has 1024 bits"),
         ({"certificates": [certificate(has_key=False)]}, "signing-certificate", "has no private key on this node"),

@@ -251,4 +251,4 @@ def test_scripts_write_the_address(farm: Farm) -> None:
         wanted = f"'ResourceCatalogService.ServiceURL' '{FARM}/resourcecatalog' $false"
         assert f"Set-Setting $File 'appSettings' {wanted}" in script
         assert "Path = 'Identity\\appsettings.Production.json'; Before = '" in script
-    assert "`public-url.sql` shows the rows" in files["RUNBOOK.md"]
+    assert "not in `public-url.sql`, first add it to the script" in files["RUNBOOK.md"]

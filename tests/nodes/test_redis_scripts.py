@@ -147,7 +147,7 @@ def test_runbook_names_every_server_of_redis(render: Render) -> None:
     assert "On `redis-3.corp.example`:\n\n```powershell\n.\\redis.ps1 -Port 6380 -WhatIf\n" in step
     assert "reports on every node that each server of Redis answers" in step
     assert "single point of failure" not in step
-    assert "makes no replicas" in step
+    assert "sets up no replication" in step
     assert "The spec sets no password" in step
     same = render({"endpoints": THREE[:2], "password": PASSWORD})["RUNBOOK.md"]
     assert ".\\redis.ps1 -WhatIf" in same

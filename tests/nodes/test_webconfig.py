@@ -495,7 +495,7 @@ def test_encrypted_section_names_the_tool_of_the_version(tmp_path: Path, version
     config = configs.load(path, core_tool=None if version is None else protection_tool(Version(version)))
     with pytest.raises(NodeError, match="is encrypted") as error:
         config.require_open(configs.SECURE)
-    hint = "decrypt the section on that node, in an elevated prompt, and copy the file again: "
+    hint = "decrypt the section on that node, then copy the file again. The command for an elevated prompt: "
     assert error.value.hint == f"{hint}{command}"
 
 

@@ -44,7 +44,7 @@ function Copy-Setting {
         $null = New-Item -ItemType Directory -Force -Path (Split-Path $target)
         Copy-Item -LiteralPath $source -Destination $target -Force
         $hash = (Get-FileHash -LiteralPath $target -Algorithm SHA256).Hash
-        if ($hash -ne (Get-FileHash -LiteralPath $source -Algorithm SHA256).Hash) { throw "$target differs from $source." }
+        if ($hash -ne (Get-FileHash -LiteralPath $source -Algorithm SHA256).Hash) { throw "$target differs from $source. Check that no other program writes to these files, then run the action again." }
         Write-Host "$file  sha256:$($hash.ToLowerInvariant())"
     }
 }
@@ -76,14 +76,14 @@ switch ($Action) {
         foreach ($pool in $pools) { if ((Get-WebAppPoolState -Name $pool).Value -ne 'Stopped') { Stop-WebAppPool -Name $pool } }
         for ($second = 0; (Get-Running) -and $second -lt 120; $second++) { Start-Sleep -Seconds 1 }
         $running = @(Get-Running)
-        if ($running.Count) { throw "Not stopped after 120 seconds: $($running -join ', ')." }
+        if ($running.Count) { throw "Not stopped after 120 seconds: $($running -join ', '). End the w3wp.exe of these pools in Task Manager, then run the action Stop again." }
         Write-Host "$env:COMPUTERNAME: the site and its pools are stopped."
     }
     'PutBack' {
         $running = @(Get-Running)
         if ($running.Count) { throw "Stop the node first: $($running -join ', ') runs. Nothing was changed." }
         $source = Join-Path $Folder 'corrected'
-        if (-not (Test-Path -LiteralPath $source)) { throw "$source does not exist. Nothing was changed." }
+        if (-not (Test-Path -LiteralPath $source)) { throw "$source does not exist: copy the corrected files of this node there first. Nothing was changed." }
         if ($PSCmdlet.ShouldProcess($Directory, 'Replace the settings')) { Copy-Setting $source $Directory }
     }
     'Start' {
