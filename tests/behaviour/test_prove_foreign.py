@@ -98,7 +98,7 @@ def test_prove_config_with_a_file_that_the_program_refuses_shows_its_output(
     assert prove("--scenario", "kill", monkeypatch=monkeypatch) == 1
     shown = capsys.readouterr().err
     assert "balance only supports" in shown
-    assert "--diff shows the mapped text" in shown
+    assert "the mapped text, which --diff shows" in shown
 
 
 ANSWERED = (
