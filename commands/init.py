@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="The format of the list of a load balancer's statements, with --from.",
+    help="With --from: the format of the list that shows what becomes of each statement of CONFIG.",
 )
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.option("-y", "--yes", is_flag=True, help="Never prompt, even on a terminal (for scripts).")

@@ -46,8 +46,8 @@ for _command in running.COMMANDS:
     "--generate",
     is_flag=True,
     help=(
-        "Write a new machineKey into CONFIG, if CONFIG has no usable one (missing, AutoGenerate, too short). CONFIG "
-        "is by default the first node's file, or the file of keys.from."
+        "Write a new machineKey into CONFIG, if CONFIG has no usable one (missing, AutoGenerate, too short). Without "
+        "CONFIG, the file is that of keys.from; if the spec has no keys.from, it is the first node's file."
     ),
 )
 @click.option("-y", "--yes", is_flag=True, help="With --generate: do not ask for confirmation.")
@@ -55,8 +55,8 @@ for _command in running.COMMANDS:
 def _keys(file: Path, style: str, generate: bool, yes: bool, configs: tuple[Path, ...]) -> None:
     """List the keys of the spec's nodes, or of the CONFIG files, with fingerprint and location but without value.
 
-    With --generate, write a new machineKey into CONFIG, unless it has a usable one. The default for CONFIG is the first
-    node's file, or the file of keys.from in the spec.
+    With --generate, write a new machineKey into CONFIG, unless CONFIG has a usable one. Without CONFIG, the file is
+    that of keys.from; if the spec has no keys.from, it is the first node's file.
     """
     if generate:
         _generate(file, configs, style, agreed=yes)

@@ -79,8 +79,8 @@ REVIVE_SECONDS = 15.0
     "--beside",
     is_flag=True,
     help=(
-        "With --config: also run nlbgen's own configuration (for the spec of -s, or for the spec that `init --from` "
-        "makes of FILE), and show both results side by side."
+        "With --config: also run the configuration that nlbgen renders, and show both results side by side. nlbgen "
+        "renders the spec of -s; without -s, the spec that `init --from` makes of the file of --config."
     ),
 )
 @click.option("--keep", is_flag=True, help="Keep the lab running after the scenarios, until Ctrl-C.")

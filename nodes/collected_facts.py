@@ -37,13 +37,13 @@ def require_same_key(configs: Mapping[str, Config]) -> None:
         raise NodeError(
             f"{raw}: is a node's own file with secrets, but the files of other nodes come from `nlbgen nodes "
             "collect` and have pseudonyms",
-            "collect all nodes with the same key, or copy the nodes' own files for all nodes",
+            "run collect-node.ps1 on all nodes with the same key (`-KeyFile`), or copy the own files of all nodes",
         )
     if len({node.check for node in nodes.values()}) > 1:
         shown = ", ".join(f"{name} ({node.check})" for name, node in nodes.items())
         raise NodeError(
             f"the nodes were collected with different keys: {shown}",
-            "run collect-node.ps1 on all nodes with the same key",
+            "run collect-node.ps1 on all nodes with the same key (`-KeyFile`)",
         )
 
 

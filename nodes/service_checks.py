@@ -57,8 +57,8 @@ def _mirrors(config: Config, one: Service) -> Iterator[FileFinding]:
                 MIRROR_ID,
                 f"{one.name} {setting.name} is not the {key} of {config.path.name}: Identity and Orchestrator "
                 "cannot decrypt each other's data",
-                "find out on the node with the farm's keys which of the two keys encrypted the stored data, and "
-                "write this key into both files; `nlbgen nodes apply` copies both settings to the other nodes",
+                "on the node whose keys the farm uses (the first one, or that of keys.from), write the key that "
+                "encrypted the stored data into both files; then `nlbgen nodes apply` copies it to the other nodes",
                 setting.location,
             )
 

@@ -170,8 +170,8 @@ class Client:
         if _untrusted(error):
             return UntrustedError(
                 f"{device}: {what}: the device's certificate is not trusted: {_cause(error)}",
-                f"write the path of a PEM file with the issuing CA as {self.endpoint.ca_key}, and use a host name that "
-                "the certificate contains",
+                f"write the path of a PEM file with the CA that issued this certificate as {self.endpoint.ca_key}; "
+                "the certificate must contain the host name with which nlbgen reaches the device",
             )
         if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
             # A device that has answered before restarts its API; at the first request the address is wrong.

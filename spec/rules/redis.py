@@ -209,7 +209,8 @@ def _service_name(farm: Farm) -> Iterator[Finding]:
                 path,
                 "StackExchange.Redis 1.2.6 ignores `serviceName`, and uses the Sentinels as "
                 "if they were servers of Redis",
-                "write the hosts under `sentinel`: the balancer then forwards the connections to the master",
+                "remove `serviceName`, and write the hosts under `sentinel`: the balancer then forwards the "
+                "connections to the master",
             )
 
 

@@ -117,7 +117,8 @@ def _signalr_sql_store(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             ("stores", "signalr"),
             f"with {settings}, no setting is documented for SignalR in SQL Server",
-            "write `signalr: redis`; from 2020.10 on, UiPath supports only its High Availability Add-on (port 10000)",
+            "write `signalr: redis`; from 2020.10 on, this Redis must be UiPath's High Availability Add-on "
+            "(port 10000), because UiPath supports no other one",
         )
 
 
