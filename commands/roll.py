@@ -1,7 +1,6 @@
 """`nlbgen roll`: run a command for each node, one after the other, while the node is out of rotation."""
 
 import contextlib
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -212,7 +211,6 @@ def _roll(
             raise
         except BaseException:
             if roll.journal.begun:
-                resume = f"nlbgen roll --resume --journal {shlex.quote(str(journal.path))}"
-                console.notice(f"the rolling change is unfinished: continue it with `{resume}`")
+                console.notice(f"the rolling change is unfinished: continue it with `{journal.resume_command()}`")
             raise
     console.info("all nodes are done")

@@ -12,6 +12,7 @@ from ..generators.base import Site, generator
 from ..generators.design import Design, Member
 from ..generators.haproxy import runtime
 from ..generators.haproxy.generator import structure
+from ..operate.haproxy import is_complete
 from ..spec.load import Spec
 from .hosted import Expected, file_differences, process_difference
 from .places import Place
@@ -51,7 +52,7 @@ def differences(spec: Spec, site: Site, place: Place, socket: Path, file: Path) 
 def _asked(place: Place, socket: Path, command: str) -> str:
     """Return a complete answer, which ends with an empty line; raises UnreachedError."""
     answer = place.ask(socket, command, TITLE)
-    if not answer.endswith("\n\n"):
+    if not is_complete(command, answer):
         raise UnreachedError(
             f"{TITLE}'s answer at {socket.as_posix()} to {command} is incomplete",
             "run nlbgen drift again; if it fails again, check that the socket is that of HAProxy",

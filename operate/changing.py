@@ -29,6 +29,10 @@ class Limits(NamedTuple):
     """Whether fewer than `balancer.minimum` nodes may stay in rotation."""
 
 
+class _IncompleteError(DeviceError):
+    """A change that one balancer did not make; the message has the node's state at each balancer."""
+
+
 class Operator:
     """Changes the nodes of one farm at its balancers."""
 
@@ -200,14 +204,14 @@ class Operator:
 
     def _incomplete(
         self, node: str, state: Wanted, failed: Balancer, done: Sequence[str], error: DeviceError
-    ) -> DeviceError:
+    ) -> "_IncompleteError":
         """Return the error for a change that one balancer did not make, with the node's state at each of them."""
         states = self._states(node)
         unlogged = self.log.also(
             "failed", node=node, state=state, balancer=failed.name, error=error.message, now=by_balancer(states)
         )
         listed = "; ".join(f"{name}: {found}" for name, found in states.items())
-        return DeviceError(
+        return _IncompleteError(
             f"{error.message}\n    {node} now: {listed}{unlogged}",
             f"{error.hint + '; then ' if error.hint else ''}repeat the command: it changes only what differs"
             if len(self.balancers) > 1 or done
@@ -230,9 +234,10 @@ def _after(outcome: str) -> Iterator[None]:
     """Add the outcome of the change so far to the error of a balancer that cannot be read after it."""
     try:
         yield
+    except _IncompleteError:  # its message has the states already
+        raise
     except DeviceError as error:
-        if "\n" not in error.message:  # that of a change has the states already
-            error.message = f"{error.message}; {outcome}"
+        error.message = f"{error.message}; {outcome}"
         raise
 
 

@@ -190,7 +190,7 @@ class Haproxy(Balancer):
         for pause in (*self._pauses, None):
             command = ["socat", "-t", str(_ANSWER_SECONDS), "-", f"UNIX-CONNECT:{path}"]
             found = self._shell.run(command, f"{commands}\n")
-            if found.status == 0 and _is_complete(commands, found.out):
+            if found.status == 0 and is_complete(commands, found.out):
                 return found.out
             if pause is not None:
                 time.sleep(pause)
@@ -214,7 +214,7 @@ class Haproxy(Balancer):
         )
 
 
-def _is_complete(commands: str, answer: str) -> bool:
+def is_complete(commands: str, answer: str) -> bool:
     """Whether an answer ends as HAProxy ends it: with an empty line, which for many commands is the whole answer.
 
     The program socat reports no error if HAProxy hangs, or if an answer is truncated.

@@ -5,6 +5,7 @@ contain secrets.
 """
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,6 +66,11 @@ class Journal:
     def begun(self) -> bool:
         """Whether a step of a node has begun, and with it the file was written."""
         return any(entry.step != "waiting" for entry in self.entries)
+
+    def resume_command(self, *, command_done: bool = False) -> str:
+        """Return the command line that continues the change."""
+        done = " --command-done" if command_done else ""
+        return f"nlbgen roll --resume{done} --journal {shlex.quote(str(self.path))}"
 
     def at(self, node: str, step: Step, before: Wanted | None = None) -> "Journal":
         """Return the journal with a new step of a node, written to the disk. Raises FileError."""

@@ -41,8 +41,9 @@ def text(farm: Farm, seen: Mapping[str, Sequence[NodeStatus]], unread: Sequence[
 
 def closing(farm: Farm, seen: Mapping[str, Sequence[NodeStatus]], unread: Sequence[str] = ()) -> list[str]:
     """Return the lines below the table: notes about balancers, and how many nodes serve at every balancer."""
-    notes = [f"{name}: {note}" for name, nodes in seen.items() for note in dict.fromkeys(one.note for one in nodes)]
-    return [*(line for line in notes if not line.endswith(": ")), _summary(farm, seen, unread)]
+    notes = {name: dict.fromkeys(one.note for one in nodes if one.note) for name, nodes in seen.items()}
+    lines = [f"{name}: {note}" for name, those in notes.items() for note in those]
+    return [*lines, _summary(farm, seen, unread)]
 
 
 def _summary(farm: Farm, seen: Mapping[str, Sequence[NodeStatus]], unread: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ journal before it begins, so an interrupted change continues where it was, and a
 effect. Only the command may have run in part: it is run again, unless the user says that it was completed.
 """
 
-import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -235,8 +234,7 @@ def _ended(status: int) -> str:
 def _stopped(error: NlbgenError, unlogged: str, node: str, journal: Journal) -> NlbgenError:
     """Add to an error how to continue; the class and its exit code stay."""
     error.message += unlogged
-    done = " --command-done" if isinstance(error, _RebootNotSeenError) else ""
-    resume = f"`nlbgen roll --resume{done} --journal {shlex.quote(str(journal.path))}`"
+    resume = f"`{journal.resume_command(command_done=isinstance(error, _RebootNotSeenError))}`"
     way = resume if journal.begun else "run `nlbgen roll` again"
     if error.hint:
         error.hint += f"; then {way}"

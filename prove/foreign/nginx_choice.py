@@ -98,7 +98,7 @@ def _without_proxy(found: Model, file: str, host: str | None) -> Problem:
 def _of_http(found: Model, given: str | None) -> Iterator[Choice | _Dead]:
     """The servers of `http` that have a `proxy_pass`; with a `given` host name, those that NGINX selects for it."""
     for server in found.servers:
-        blocks = tuple(one for one in found.of_server.get(server, ()) if one.target.upstreams or one.target.names)
+        blocks = _blocks(found, server)
         if not blocks or not listeners(server):
             continue
         host = host_for(found, server, entry(server), hosts(server) if given is None else (given,))
@@ -113,6 +113,11 @@ def _of_http(found: Model, given: str | None) -> Iterator[Choice | _Dead]:
             yield _Dead(server, _members(blocks), _unreached(arrival), given is None or is_named(server, given))
 
 
+def _blocks(found: Model, server: Scope) -> tuple[Proxied, ...]:
+    """The blocks of a server with a `proxy_pass` to a node."""
+    return tuple(one for one in found.of_server.get(server, ()) if one.target.upstreams or one.target.names)
+
+
 def _members(blocks: tuple[Proxied, ...]) -> int:
     return max(sum(len(upstream.active) for upstream in one.target.upstreams) for one in blocks)
 
@@ -120,6 +125,10 @@ def _members(blocks: tuple[Proxied, ...]) -> int:
 def _is_general(proxied: Proxied) -> bool:
     """Whether the block is that of all paths."""
     return proxied.scope.kind == "location" and proxied.scope.words == ("/",)
+
+
+def _title(scope: Scope) -> str:
+    return " ".join((scope.kind, *scope.words))
 
 
 def _location(scope: Scope) -> Location:
@@ -133,7 +142,7 @@ def _unnamed(server: Scope) -> Problem:
 
 def _unreached(arrival: Arrival, request: Request = FIRST) -> Problem:
     """Why a request does not reach a node."""
-    what = " ".join((arrival.end.kind, *arrival.end.words))
+    what = _title(arrival.end)
     reason = f"no location with a proxy_pass has the paths of Orchestrator, such as {request.path}: {what} answers it"
     return unmappable(_location(arrival.end), what, f"{reason} ({arrival.why})", _OTHER_SERVER)
 
@@ -142,15 +151,13 @@ def elsewhere(found: Model, choice: Choice) -> Iterator[Elsewhere]:
     """The other requests of the lab's clients that other nodes get, or none."""
     if isinstance(choice.by, Passed):
         return
-    blocks = tuple(one for one in found.of_server.get(choice.server, ()) if one.target.upstreams or one.target.names)
-    paths = Paths(choice.server, blocks, choice.host, is_tls(choice.server))
+    paths = Paths(choice.server, _blocks(found, choice.server), choice.host, is_tls(choice.server))
     own = _nodes(choice.by)
     for request in OTHERS:
         arrival = paths.arrival(request)
         others = [one for one in arrival.blocks if not _nodes(one) <= own]
         if not arrival.blocks:
-            what = " ".join((arrival.end.kind, *arrival.end.words))
-            yield Elsewhere(request, "", f"{what} in line {_location(arrival.end).line}")
+            yield Elsewhere(request, "", f"{_title(arrival.end)} in line {_location(arrival.end).line}")
         elif others and len(others) == len(arrival.blocks):
             statement = others[0].target.statement
             yield Elsewhere(
